@@ -1,0 +1,16 @@
+/* Levelled key=value lines on stderr. No heap; one write per line, so lines
+ * of different threads never mix. Never log templates, keys or pictures. */
+#ifndef FACEGATE_LOG_H
+#define FACEGATE_LOG_H
+
+#include "status.h"
+
+enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+
+void log_set_level(enum log_level level);
+/* event is a short stable word; fmt gives key=value pairs (quote free text
+ * with %s only after log_quote-safe content). Lines over 1 KiB are cut. */
+void log_line(enum log_level level, const char *event, const char *fmt, ...)
+	PRINTF_LIKE(3, 4);
+
+#endif

@@ -1,0 +1,66 @@
+/* Configuration: one table of keys (name, type, limits, default, help) read
+ * from a file, then FACEGATE_<KEY> in the environment, then --key=value.
+ *
+ * File syntax: `key = value` lines, `#` comments. An unknown key, a value out
+ * of its limits or one that cannot take effect is an error that names it.
+ */
+#ifndef FACEGATE_CONFIG_H
+#define FACEGATE_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "status.h"
+
+#define CFG_TEXT_MAX 256
+
+struct config {
+	char listen[CFG_TEXT_MAX];     /* address:port; port 0 picks one */
+	char data_dir[CFG_TEXT_MAX];   /* database lives here */
+	char models_dir[CFG_TEXT_MAX]; /* mtcnn.fgm, embedder-*.fgm */
+	char embedder[CFG_TEXT_MAX];   /* accurate: embedder-accurate.fgm */
+	char log_level[CFG_TEXT_MAX];  /* error, warn, info, debug */
+	int64_t workers;               /* 1 .. 16, default 2 */
+	int64_t pool_kib;              /* per worker, 1024 .. 65536, default 2048 */
+	int64_t queue_max;             /* waiting requests, 0 .. 64, default 8 */
+	int64_t gallery_max;           /* templates, 1 .. 1000000, default 10000 */
+	int64_t body_max_kib;          /* request body, 16 .. 65536, default 16384 */
+	int64_t jpeg_max_width_px;     /* 16 .. 65500, default 8192 */
+	int64_t jpeg_max_megapixels;   /* 1 .. 400, default 50 */
+	int64_t jpeg_max_scans;        /* 1 .. 1000, default 64 */
+	bool jpeg_strict;              /* default false */
+	int64_t min_face_px;           /* 12 .. 1000, default 20 */
+	int64_t min_inter_eye_px;      /* full-size pixels, 0 .. 1000, default 16 */
+	double target_fmr;             /* 1e-6 .. 1e-2, default 1e-4 */
+	int64_t connections_max;       /* 4 .. 1024, default 64 */
+	int64_t connections_per_ip;    /* 0 = no limit .. 1024, default 0 */
+	int64_t request_timeout_ms;    /* absolute, 500 .. 600000, default 15000 */
+	int64_t db_cache_kib;          /* SQLite page cache, 64 .. 65536, default 512 */
+	int64_t log_max_rows;          /* match log ring, 100 .. 100000000, default 100000 */
+};
+
+void cfg_defaults(struct config *cfg);
+
+/* Each leaves cfg partly changed on error. cfg_read_args takes argv entries
+ * of the form --key=value or --key value, and returns in *rest the index of
+ * the first one that is not an option. cfg_read_env ignores FACEGATE_ISA and
+ * FACEGATE_CONFIG, and refuses any other FACEGATE_ name it does not know. */
+enum status cfg_read_file(struct config *cfg, const char *path,
+			  struct errinfo *err) MUST_CHECK;
+enum status cfg_read_env(struct config *cfg, char *const *environ_list,
+			 struct errinfo *err) MUST_CHECK;
+enum status cfg_set(struct config *cfg, const char *key, const char *value,
+		    struct errinfo *err) MUST_CHECK;
+
+/* Checks what one key alone cannot: combinations that cannot take effect. */
+enum status cfg_check(const struct config *cfg, struct errinfo *err) MUST_CHECK;
+
+/* Writes every key with its value (cfg_print) or the commented sample that
+ * config/facegate.conf is (cfg_print_sample). */
+void cfg_print(const struct config *cfg, FILE *out);
+void cfg_print_sample(FILE *out);
+bool cfg_is_key(const char *name);
+
+#endif

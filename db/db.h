@@ -1,0 +1,131 @@
+/* The store: people, their templates and the match log, in one SQLite file.
+ *
+ * Durability: people and templates are committed with synchronous=FULL before
+ * a function returns ST_OK. Match log rows are committed with
+ * synchronous=NORMAL: they survive the death of the process; a power cut may
+ * take those of the last moments.
+ * Threads: every function may be called from any thread. Writers take one
+ * mutex and use the one writing connection, which alone checkpoints (SQLite
+ * before 3.51.3 can corrupt a WAL that two connections reset). Readers
+ * (db_person_get, db_people_list, db_log_list) use a second, query-only
+ * connection with its own mutex, so they never wait for an fsync.
+ * Memory: SQLite's page cache and heap are capped at db_open, before SQLite
+ * is first used.
+ * Texts are UTF-8 with NUL; ids are checked by the caller (see PERSON_ID_MAX).
+ */
+#ifndef FACEGATE_DB_H
+#define FACEGATE_DB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "facetypes.h"
+#include "status.h"
+
+struct db;
+
+#define PERSON_ID_MAX 64   /* bytes, of [A-Za-z0-9._:@-]; NUL not counted */
+#define PERSON_NAME_MAX 128 /* bytes */
+#define DOOR_ID_MAX 64
+#define REASON_MAX 32
+
+struct db_options {
+	const char *dir;      /* must exist and be writable */
+	size_t cache_bytes;   /* page cache of both connections together */
+	size_t heap_bytes;    /* hard heap limit for SQLite as a whole */
+	int64_t log_max_rows; /* oldest match log rows go beyond this many */
+};
+
+/* Opens or makes dir/facegate.db, checks it (quick_check), migrates it.
+ * ST_BAD_DATABASE for damage, a foreign file or a newer schema; ST_IO_ERROR
+ * when the folder is missing or read-only; ST_DISK_FULL; ST_DATABASE_BUSY
+ * when another process holds it. */
+enum status db_open(const struct db_options *opt, struct db **out,
+		    struct errinfo *err) MUST_CHECK;
+void db_close(struct db *db); /* checkpoints; NULL is fine */
+
+/* Cheap test that the store can be written (for readiness): begins and rolls
+ * back an immediate transaction. */
+enum status db_writable(struct db *db, struct errinfo *err) MUST_CHECK;
+
+struct db_person {
+	int64_t key; /* row id, never reused */
+	char id[PERSON_ID_MAX + 1];
+	char name[PERSON_NAME_MAX + 1]; /* "" when none was given */
+	int64_t created_ms, updated_ms; /* Unix time, milliseconds, UTC */
+	int64_t templates;              /* of any model */
+};
+
+/* Stores one person's new templates, making the person if it is new; all in
+ * one transaction. name NULL keeps the stored name. With replace, templates
+ * stored before go. Fills person_key and template_ids[n]. */
+enum status db_enroll(struct db *db, const char *person_id, const char *name,
+		      bool replace, const char *model_id,
+		      const struct face_template *t, size_t n, int64_t now_ms,
+		      int64_t *person_key, int64_t *template_ids,
+		      struct errinfo *err) MUST_CHECK;
+
+/* ST_NO_SUCH_PERSON when unknown. */
+enum status db_person_get(struct db *db, const char *person_id,
+			  struct db_person *out, struct errinfo *err) MUST_CHECK;
+enum status db_person_by_key(struct db *db, int64_t key, struct db_person *out,
+			     struct errinfo *err) MUST_CHECK;
+/* Fills up to cap persons ordered by id, those after `after` ("" = start). */
+enum status db_people_list(struct db *db, const char *after,
+			   struct db_person *out, size_t cap, size_t *count,
+			   struct errinfo *err) MUST_CHECK;
+/* Removes the person and its templates; no byte of them stays in the file,
+ * the WAL or free pages (secure_delete, then a truncating checkpoint). Its
+ * match log rows lose the person's id and name. */
+enum status db_person_delete(struct db *db, const char *person_id,
+			     int64_t *person_key, struct errinfo *err)
+	MUST_CHECK;
+
+/* Calls row() for every template of a model. A row() that returns other than
+ * ST_OK ends the walk with that status. */
+typedef enum status (*db_template_fn)(void *ctx, int64_t person_key,
+				      int64_t template_id,
+				      const struct face_template *t);
+enum status db_templates_each(struct db *db, const char *model_id,
+			      db_template_fn row, void *ctx,
+			      struct errinfo *err) MUST_CHECK;
+/* How many templates belong to other models than model_id. */
+enum status db_templates_foreign(struct db *db, const char *model_id,
+				 int64_t *count, struct errinfo *err) MUST_CHECK;
+
+/* One row of the match log. Scores absent from an event are NaN. */
+struct match_event {
+	int64_t id;        /* given by db_log_add */
+	int64_t at_ms;     /* Unix time, milliseconds, UTC */
+	char route[16];    /* "verify" or "identify" */
+	char person_id[PERSON_ID_MAX + 1]; /* asked for, or found; "" if none */
+	char door_id[DOOR_ID_MAX + 1];
+	char decision[8];  /* allow, deny, unsure */
+	char reason[REASON_MAX];
+	double score, threshold;
+	char model_id[MODEL_ID_MAX];
+	char request_id[64];
+	int64_t total_us;
+	int64_t pool_peak_bytes;
+};
+enum status db_log_add(struct db *db, const struct match_event *ev, int64_t *id,
+		       struct errinfo *err) MUST_CHECK;
+
+struct log_filter { /* empty text, 0 and NaN mean: any */
+	char person_id[PERSON_ID_MAX + 1];
+	char door_id[DOOR_ID_MAX + 1];
+	char decision[8];
+	char reason[REASON_MAX];
+	int64_t from_ms, to_ms; /* from <= at < to */
+	double min_score;
+	int64_t before_id;      /* cursor: rows with a smaller id; 0 = newest */
+};
+/* Newest first, at most cap rows. */
+enum status db_log_list(struct db *db, const struct log_filter *f,
+			struct match_event *out, size_t cap, size_t *count,
+			struct errinfo *err) MUST_CHECK;
+enum status db_log_get(struct db *db, int64_t id, struct match_event *out,
+		       bool *found, struct errinfo *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,40 @@
+/* JPEG to a working picture, inside an arena.
+ *
+ * One decoder object lives as long as its worker. Its own state (the libjpeg
+ * structs) is in struct jpeg_decoder; everything libjpeg asks for at run time
+ * is served from the arena by image/jmem.c, so a decode neither mallocs nor
+ * outgrows the pool.
+ *
+ * The picture is upright: EXIF orientation is applied while rows are stored.
+ */
+#ifndef FACEGATE_JPEG_H
+#define FACEGATE_JPEG_H
+
+#include "engine.h"
+#include "image/image.h"
+#include "mem/arena.h"
+
+struct jpeg_decoder; /* in permanent memory of jpeg_decoder_bytes() */
+
+/* Bytes of permanent memory a decoder needs, libjpeg's lifelong part included. */
+size_t jpeg_decoder_bytes(void);
+
+/* Builds a decoder in mem (ARENA_ALIGN aligned, jpeg_decoder_bytes() long). */
+enum status jpeg_decoder_open(void *mem, struct jpeg_decoder **out,
+			      struct errinfo *err) MUST_CHECK;
+
+/* Decodes one picture from src into a new head block of pool, using its tail
+ * for everything temporary (released before returning). The scale M/8, M in
+ * 1..8, is the largest at which both hold:
+ *   picture bytes                  <= room - keep_bytes, and
+ *   picture bytes + decoder bytes  <= room,
+ * where keep_bytes is what the stages after decoding need beside the picture.
+ * On error the pool is as it was before. Reads src to the end of the picture;
+ * bytes after EOI are read and ignored. */
+enum status jpeg_decode(struct jpeg_decoder *d, struct arena *pool,
+			size_t keep_bytes, const struct jpeg_limits *limits,
+			const struct byte_source *src, struct image *out,
+			struct picture_info *info, struct errinfo *err)
+	MUST_CHECK;
+
+#endif
