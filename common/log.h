@@ -9,7 +9,7 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 void log_set_level(enum log_level level);
 /* event is a short stable word; fmt gives key=value pairs (quote free text
- * with %s only after log_quote-safe content). Lines over 1 KiB are cut. */
+ * yourself). Control characters become spaces; lines over 1 KiB are cut. */
 void log_line(enum log_level level, const char *event, const char *fmt, ...)
 	PRINTF_LIKE(3, 4);
 
