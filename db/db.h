@@ -30,10 +30,13 @@ struct db;
 #define DOOR_ID_MAX 64
 #define REASON_MAX 32
 
+#define DB_CACHE_MIN_BYTES ((size_t)64 * 1024)
+#define DB_HEAP_MIN_BYTES ((size_t)1024 * 1024)
+
 struct db_options {
 	const char *dir;      /* must exist and be writable */
 	size_t cache_bytes;   /* page cache of both connections together */
-	size_t heap_bytes;    /* hard heap limit for SQLite as a whole */
+	size_t heap_bytes;    /* hard heap limit for all else in SQLite */
 	int64_t log_max_rows; /* oldest match log rows go beyond this many */
 };
 

@@ -1,0 +1,312 @@
+/* Opening, closing and the helpers that every statement goes through. A handle
+ * owns its two connections, their statements, its mutexes and the lock on the
+ * folder. Only one handle per folder exists at a time, in this process or any
+ * other, by flock. The database file is never opened other than by SQLite
+ * once SQLite has it: closing such a descriptor would drop SQLite's locks.
+ */
+#include "db.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "internal.h"
+#include "pagevfs.h"
+#include "schema.h"
+#include "sqlmem.h"
+
+/* A transaction of ours takes milliseconds and the mutexes order them, so a
+ * longer wait means that a stranger holds the file. */
+#define BUSY_MS 250
+
+/* Pages that both connections need to work at all. */
+#define PAGES_MIN 12
+
+static enum status fail_errno(const char *what, struct errinfo *err)
+{
+	enum status st = ST_IO_ERROR;
+
+	if (errno == ENOSPC || errno == EDQUOT)
+		st = ST_DISK_FULL;
+	else if (errno == ENOMEM)
+		st = ST_NO_MEMORY;
+	return err_set(err, st, "%s failed: %s.", what, strerror(errno));
+}
+
+static enum status join_path(const char *dir, const char *file,
+			     char out[PATH_MAX], struct errinfo *err)
+{
+	int n = snprintf(out, PATH_MAX, "%s/%s", dir, file);
+
+	if (n < 0 || n >= PATH_MAX)
+		return err_set(err, ST_IO_ERROR,
+			       "The path of the data folder is too long.");
+	return ST_OK;
+}
+
+static enum status lock_folder(struct db *db, const char *dir,
+			       struct errinfo *err)
+{
+	char path[PATH_MAX];
+	enum status st = join_path(dir, "facegate.lock", path, err);
+
+	if (st != ST_OK)
+		return st;
+	db->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+			   0600);
+	if (db->lock_fd < 0)
+		return fail_errno("Making the lock file in the data folder",
+				  err);
+	if (flock(db->lock_fd, LOCK_EX | LOCK_NB) == 0)
+		return ST_OK;
+	if (errno == EWOULDBLOCK)
+		return err_set(err, ST_DATABASE_BUSY,
+			       "Another process uses the data folder.");
+	return fail_errno("Locking the data folder", err);
+}
+
+/* Makes the file with its final mode before SQLite sees it; the WAL and the
+ * shared memory file take their mode from it. */
+static enum status make_private_file(const char *path, struct errinfo *err)
+{
+	struct stat info;
+	enum status st = ST_OK;
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0)
+		return fail_errno("Opening the database file", err);
+	if (fstat(fd, &info) != 0)
+		st = fail_errno("Reading the database file's mode", err);
+	else if (!S_ISREG(info.st_mode))
+		st = err_set(err, ST_BAD_DATABASE,
+			     "The database is not a regular file.");
+	else if ((info.st_mode & 0777) != 0600 && fchmod(fd, 0600) != 0)
+		st = fail_errno("Making the database file private", err);
+	close(fd);
+	return st;
+}
+
+static enum status open_connection(const char *path, int cache_pages,
+				   sqlite3 **out, struct errinfo *err)
+{
+	char sql[384];
+	enum status st;
+	int rc = sqlite3_open_v2(path, out,
+				 SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
+					 SQLITE_OPEN_PRIVATECACHE,
+				 DB_VFS_NAME);
+
+	if (rc != SQLITE_OK)
+		return db_fail(*out, rc, "Opening the database", err);
+	sqlite3_extended_result_codes(*out, 1);
+	sqlite3_busy_timeout(*out, BUSY_MS);
+	(void)sqlite3_db_config(*out, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	/* temp_store: what SQLite needs besides the file stays in its capped
+	 * heap, so no copy of a row ever reaches a temporary file. */
+	(void)snprintf(sql, sizeof sql,
+		       "PRAGMA trusted_schema = OFF;"
+		       "PRAGMA cell_size_check = ON;"
+		       "PRAGMA mmap_size = 0;"
+		       "PRAGMA temp_store = MEMORY;"
+		       "PRAGMA page_size = %d;"
+		       "PRAGMA auto_vacuum = NONE;"
+		       "PRAGMA cache_size = %d;"
+		       "PRAGMA foreign_keys = ON;"
+		       "PRAGMA secure_delete = ON;",
+		       DB_PAGE_BYTES, cache_pages);
+	st = db_exec(*out, sql, "Setting up the database", err);
+	return st;
+}
+
+static enum status use_wal(sqlite3 *conn, struct errinfo *err)
+{
+	enum status st = ST_OK;
+	sqlite3_stmt *s = NULL;
+	const char *mode;
+	int rc = sqlite3_prepare_v2(conn, "PRAGMA journal_mode = WAL", -1, &s,
+				    NULL);
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(s);
+	if (rc != SQLITE_ROW) {
+		st = db_fail(conn, rc, "Switching the database to WAL", err);
+	} else {
+		mode = (const char *)sqlite3_column_text(s, 0);
+		if (!mode || strcmp(mode, "wal") != 0)
+			st = err_set(err, ST_IO_ERROR,
+				     "The data folder's file system cannot "
+				     "hold a WAL database.");
+	}
+	sqlite3_finalize(s);
+	return st;
+}
+
+static enum status open_writer(struct db *db, const char *path, int pages,
+			       struct errinfo *err)
+{
+	char sql[160];
+	enum status st = open_connection(path, pages, &db->writer, err);
+
+	if (st == ST_OK)
+		st = db_schema_check(db->writer, err);
+	if (st == ST_OK)
+		st = db_schema_quick_check(db->writer, err);
+	if (st == ST_OK)
+		st = use_wal(db->writer, err);
+	(void)snprintf(sql, sizeof sql,
+		       "PRAGMA max_page_count = %d;"
+		       "PRAGMA journal_size_limit = 4194304;"
+		       "PRAGMA wal_autocheckpoint = 1000;"
+		       "PRAGMA synchronous = FULL;",
+		       DB_MAX_PAGES);
+	if (st == ST_OK)
+		st = db_exec(db->writer, sql, "Setting up the database", err);
+	db->sync_full = true;
+	if (st == ST_OK)
+		st = db_schema_migrate(db->writer, err);
+	/* A WAL left by a dead process may hold what was deleted since. */
+	if (st == ST_OK)
+		st = db_exec(db->writer, "PRAGMA wal_checkpoint(TRUNCATE)",
+			     "Writing the WAL back", err);
+	return st;
+}
+
+static enum status open_reader(struct db *db, const char *path, int pages,
+			       struct errinfo *err)
+{
+	enum status st = open_connection(path, pages, &db->reader, err);
+
+	if (st == ST_OK)
+		st = db_exec(db->reader,
+			     "PRAGMA wal_autocheckpoint = 0;"
+			     "PRAGMA query_only = ON;",
+			     "Setting up the database", err);
+	return st;
+}
+
+static enum status prepare_all(struct db *db, struct errinfo *err)
+{
+	sqlite3 *const writer = db->writer, *const reader = db->reader;
+	const struct {
+		sqlite3 *conn;
+		const char *sql;
+	} table[DB_SQL_COUNT] = {
+#define X(name, conn, sql) [DB_SQL_##name] = { conn, sql },
+		DB_STATEMENTS(X)
+#undef X
+	};
+	int rc;
+
+	for (size_t i = 0; i < DB_SQL_COUNT; i++) {
+		rc = sqlite3_prepare_v3(table[i].conn, table[i].sql, -1,
+					SQLITE_PREPARE_PERSISTENT, &db->stmt[i],
+					NULL);
+		/* Our own SQL is right, so the tables must be wrong. */
+		if (rc == SQLITE_ERROR)
+			return err_set(err, ST_BAD_DATABASE,
+				       "The database lacks a table or column.");
+		if (rc != SQLITE_OK)
+			return db_fail(table[i].conn, rc,
+				       "Preparing the database", err);
+	}
+	return ST_OK;
+}
+
+static enum status check_options(const struct db_options *opt,
+				 struct errinfo *err)
+{
+	if (opt->log_max_rows < 1)
+		return err_limit(err, ST_BAD_CONFIG, 1, opt->log_max_rows,
+				 "The match log needs room for a row.");
+	if (opt->heap_bytes < DB_HEAP_MIN_BYTES)
+		return err_limit(err, ST_BAD_CONFIG, DB_HEAP_MIN_BYTES,
+				 (int64_t)opt->heap_bytes,
+				 "The database heap limit is too low.");
+	if (opt->cache_bytes < DB_CACHE_MIN_BYTES)
+		return err_limit(err, ST_BAD_CONFIG, DB_CACHE_MIN_BYTES,
+				 (int64_t)opt->cache_bytes,
+				 "The database page cache is too small.");
+	return ST_OK;
+}
+
+enum status db_open(const struct db_options *opt, struct db **out,
+		    struct errinfo *err)
+{
+	char path[PATH_MAX];
+	struct db *db = NULL;
+	enum status st;
+	int pages = 0;
+
+	*out = NULL;
+	st = check_options(opt, err);
+	if (st != ST_OK)
+		return st;
+	db = calloc(1, sizeof *db);
+	if (!db)
+		return err_set(err, ST_NO_MEMORY, "No memory for the database.");
+	db->lock_fd = -1;
+	db->log_max_rows = opt->log_max_rows;
+	pthread_mutex_init(&db->write_lock, NULL);
+	pthread_mutex_init(&db->read_lock, NULL);
+
+	st = join_path(opt->dir, "facegate.db", path, err);
+	if (st == ST_OK)
+		st = lock_folder(db, opt->dir, err);
+	if (st == ST_OK)
+		st = make_private_file(path, err);
+	if (st == ST_OK)
+		st = db_memory_acquire(opt->cache_bytes, opt->heap_bytes,
+				       &pages, err);
+	db->memory_held = st == ST_OK;
+	/* The writer needs more: a transaction's changed pages stay in its
+	 * cache until the commit. */
+	if (st == ST_OK)
+		st = open_writer(db, path, pages - pages / 4, err);
+	if (st == ST_OK)
+		st = open_reader(db, path, pages / 4, err);
+	if (st == ST_OK)
+		st = prepare_all(db, err);
+	if (st == ST_OK)
+		st = db_log_trim_all(db, err);
+	if (st == ST_OK)
+		*out = db;
+	else
+		db_close(db);
+	return st;
+}
+
+void db_close(struct db *db)
+{
+	if (!db)
+		return;
+	for (size_t i = 0; i < DB_SQL_COUNT; i++)
+		sqlite3_finalize(db->stmt[i]);
+	/* The last connection to close checkpoints and removes the WAL, and
+	 * that must be the writer. */
+	sqlite3_close(db->reader);
+	sqlite3_close(db->writer);
+	if (db->memory_held)
+		db_memory_release();
+	if (db->lock_fd >= 0)
+		close(db->lock_fd);
+	pthread_mutex_destroy(&db->read_lock);
+	pthread_mutex_destroy(&db->write_lock);
+	free(db);
+}
+
+enum status db_writable(struct db *db, struct errinfo *err)
+{
+	enum status st = db_write_begin(db, false, err);
+
+	if (st != ST_OK)
+		return st;
+	st = db_run(db, DB_SQL_ROLLBACK, "Testing the database", err);
+	pthread_mutex_unlock(&db->write_lock);
+	return st;
+}

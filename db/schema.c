@@ -1,0 +1,189 @@
+/* user_version is the number of migrations a file has had. A migration's text
+ * is never changed once released: a new one is added below it. It runs in one
+ * transaction together with the new user_version, so a crash leaves the file
+ * at the old version or at the new one. The caller serialises use of conn.
+ */
+#include "schema.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "internal.h"
+
+/* Ids of people and templates are AUTOINCREMENT so that a key held elsewhere
+ * (the gallery in RAM, a client) never comes to mean someone else. */
+static const char *const migrations[] = {
+	"CREATE TABLE people("
+	" key INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" id TEXT NOT NULL UNIQUE"
+	"  CHECK(length(CAST(id AS BLOB)) BETWEEN 1 AND 64),"
+	" name TEXT NOT NULL CHECK(length(CAST(name AS BLOB)) <= 128),"
+	" created_ms INTEGER NOT NULL,"
+	" updated_ms INTEGER NOT NULL) STRICT;"
+
+	"CREATE TABLE templates("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" person_key INTEGER NOT NULL REFERENCES people(key) ON DELETE CASCADE,"
+	" model_id TEXT NOT NULL"
+	"  CHECK(length(CAST(model_id AS BLOB)) BETWEEN 1 AND 47),"
+	" vector BLOB NOT NULL CHECK(length(vector) = 128),"
+	" scale REAL NOT NULL CHECK(scale > 0 AND scale < 1e30),"
+	" length REAL NOT NULL CHECK(length >= 0 AND length < 1e30),"
+	" created_ms INTEGER NOT NULL) STRICT;"
+	"CREATE INDEX templates_by_person ON templates(person_key);"
+
+	"CREATE TABLE match_log("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" at_ms INTEGER NOT NULL,"
+	" route TEXT NOT NULL CHECK(route IN ('verify', 'identify')),"
+	" person_id TEXT NOT NULL,"
+	" door_id TEXT NOT NULL,"
+	" decision TEXT NOT NULL"
+	"  CHECK(decision IN ('allow', 'deny', 'unsure')),"
+	" reason TEXT NOT NULL,"
+	" score REAL,"
+	" threshold REAL,"
+	" model_id TEXT NOT NULL,"
+	" request_id TEXT NOT NULL,"
+	" total_us INTEGER NOT NULL,"
+	" pool_peak_bytes INTEGER NOT NULL) STRICT;"
+	/* Every index ends with the row id, which is the cursor. Rows without
+	 * a person or a door stay out of those indexes: fewer page writes. */
+	"CREATE INDEX log_by_person ON match_log(person_id)"
+	" WHERE person_id <> '';"
+	"CREATE INDEX log_by_door ON match_log(door_id) WHERE door_id <> '';"
+	"CREATE INDEX log_by_decision ON match_log(decision);"
+	"CREATE INDEX log_by_time ON match_log(at_ms);",
+};
+
+#define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))
+
+enum status db_exec(sqlite3 *conn, const char *sql, const char *what,
+		    struct errinfo *err)
+{
+	int rc = sqlite3_exec(conn, sql, NULL, NULL, NULL);
+
+	return rc == SQLITE_OK ? ST_OK : db_fail(conn, rc, what, err);
+}
+
+static enum status read_number(sqlite3 *conn, const char *sql, int64_t *out,
+			       struct errinfo *err)
+{
+	enum status st = ST_OK;
+	sqlite3_stmt *s = NULL;
+	int rc = sqlite3_prepare_v2(conn, sql, -1, &s, NULL);
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(s);
+	if (rc == SQLITE_ROW)
+		*out = sqlite3_column_int64(s, 0);
+	else
+		st = db_fail(conn, rc, "Reading the database header", err);
+	sqlite3_finalize(s);
+	return st;
+}
+
+/* An empty file is new: either never written, or its first start died before
+ * the first migration was committed. */
+static enum status check_identity(sqlite3 *conn, int64_t app, int64_t version,
+				  struct errinfo *err)
+{
+	int64_t objects = 0;
+	enum status st;
+
+	if (app == 0 && version == 0) {
+		st = read_number(conn, "SELECT count(*) FROM sqlite_schema",
+				 &objects, err);
+		if (st != ST_OK || objects == 0)
+			return st;
+	}
+	if (app != DB_APPLICATION_ID)
+		return err_set(err, ST_BAD_DATABASE,
+			       "The database file belongs to another program.");
+	if (version > NEWEST)
+		return err_limit(err, ST_BAD_DATABASE, NEWEST, version,
+				 "The database was written by a newer version "
+				 "of this program.");
+	if (version < 1)
+		return err_set(err, ST_BAD_DATABASE,
+			       "The database has no schema version.");
+	return ST_OK;
+}
+
+enum status db_schema_check(sqlite3 *conn, struct errinfo *err)
+{
+	int64_t app = 0, version = 0, page_bytes = 0, vacuum = 0;
+	enum status st;
+
+	st = read_number(conn, "PRAGMA application_id", &app, err);
+	if (st == ST_OK)
+		st = read_number(conn, "PRAGMA user_version", &version, err);
+	if (st == ST_OK)
+		st = read_number(conn, "PRAGMA page_size", &page_bytes, err);
+	if (st == ST_OK)
+		st = read_number(conn, "PRAGMA auto_vacuum", &vacuum, err);
+	if (st == ST_OK)
+		st = check_identity(conn, app, version, err);
+	if (st == ST_OK && (page_bytes != DB_PAGE_BYTES || vacuum != 0))
+		st = err_set(err, ST_BAD_DATABASE,
+			     "The database has a page layout this program "
+			     "does not make.");
+	return st;
+}
+
+static enum status migrate_one(sqlite3 *conn, int64_t to, struct errinfo *err)
+{
+	char mark[128];
+	enum status st;
+
+	(void)snprintf(mark, sizeof mark,
+		       "PRAGMA application_id = %d;"
+		       "PRAGMA user_version = %" PRId64 ";COMMIT",
+		       DB_APPLICATION_ID, to);
+	st = db_exec(conn, "BEGIN IMMEDIATE", "Upgrading the database", err);
+	if (st != ST_OK)
+		return st;
+	st = db_exec(conn, migrations[to - 1], "Upgrading the database", err);
+	if (st == ST_OK)
+		st = db_exec(conn, mark, "Upgrading the database", err);
+	if (st != ST_OK && !sqlite3_get_autocommit(conn))
+		(void)sqlite3_exec(conn, "ROLLBACK", NULL, NULL, NULL);
+	return st;
+}
+
+enum status db_schema_migrate(sqlite3 *conn, struct errinfo *err)
+{
+	int64_t version = 0;
+	enum status st = read_number(conn, "PRAGMA user_version", &version,
+				     err);
+
+	while (st == ST_OK && version < NEWEST)
+		st = migrate_one(conn, ++version, err);
+	return st;
+}
+
+enum status db_schema_quick_check(sqlite3 *conn, struct errinfo *err)
+{
+	enum status st = ST_OK;
+	sqlite3_stmt *s = NULL;
+	const char *verdict;
+	int rc;
+
+	rc = sqlite3_prepare_v2(conn, "PRAGMA quick_check(1)", -1, &s, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(s);
+	if (rc != SQLITE_ROW) {
+		st = db_fail(conn, rc, "Checking the database", err);
+	} else {
+		verdict = (const char *)sqlite3_column_text(s, 0);
+		if (!verdict)
+			st = err_set(err, ST_NO_MEMORY,
+				     "No memory to check the database.");
+		else if (strcmp(verdict, "ok") != 0)
+			st = err_set(err, ST_BAD_DATABASE,
+				     "The database file is damaged.");
+	}
+	sqlite3_finalize(s);
+	return st;
+}

@@ -1,0 +1,23 @@
+/* The tables, as numbered migrations. */
+#ifndef FACEGATE_DB_SCHEMA_H
+#define FACEGATE_DB_SCHEMA_H
+
+#include <sqlite3.h>
+
+#include "status.h"
+
+#define DB_APPLICATION_ID 0x46674442 /* "FgDB" */
+
+/* Refuses what is not ours: a foreign application_id, a newer version, other
+ * page sizes, auto_vacuum. Only reads. */
+enum status db_schema_check(sqlite3 *conn, struct errinfo *err) MUST_CHECK;
+/* Runs the migrations that the file lacks, each in its own transaction. */
+enum status db_schema_migrate(sqlite3 *conn, struct errinfo *err) MUST_CHECK;
+/* PRAGMA quick_check. */
+enum status db_schema_quick_check(sqlite3 *conn,
+				  struct errinfo *err) MUST_CHECK;
+/* Runs one or more statements and drops their rows. */
+enum status db_exec(sqlite3 *conn, const char *sql, const char *what,
+		    struct errinfo *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,164 @@
+/* Running statements and transactions, and what SQLite's result codes mean
+ * here. Texts for people never carry SQL, values or paths. See internal.h for
+ * who holds which lock.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "internal.h"
+#include "log.h"
+#include "schema.h"
+
+static enum status status_of(int rc, int system_errno)
+{
+	if (rc == SQLITE_IOERR_NOMEM)
+		return ST_NO_MEMORY;
+	switch (rc & 0xff) {
+	case SQLITE_NOMEM:
+		return ST_NO_MEMORY;
+	case SQLITE_FULL:
+		return ST_DISK_FULL;
+	case SQLITE_IOERR:
+		/* The unix layer says FULL for a failed write of the file or
+		 * WAL, but not when it extends the shared memory file. */
+		if (system_errno == ENOSPC || system_errno == EDQUOT)
+			return ST_DISK_FULL;
+		return ST_IO_ERROR;
+	case SQLITE_READONLY:
+	case SQLITE_CANTOPEN:
+	case SQLITE_PERM:
+		return ST_IO_ERROR;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return ST_BAD_DATABASE;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+	case SQLITE_PROTOCOL:
+		return ST_DATABASE_BUSY;
+	default:
+		return ST_INTERNAL;
+	}
+}
+
+enum status db_fail(sqlite3 *conn, int rc, const char *what,
+		    struct errinfo *err)
+{
+	int extended = conn ? sqlite3_extended_errcode(conn) : rc;
+
+	/* A later call on conn may have changed its code; then rc is all
+	 * there is. */
+	if ((extended & 0xff) != (rc & 0xff))
+		extended = rc;
+	return err_set(err,
+		       status_of(extended,
+				 conn ? sqlite3_system_errno(conn) : 0),
+		       "%s failed: %s.", what, sqlite3_errstr(extended));
+}
+
+void db_reset(sqlite3_stmt *s)
+{
+	/* Reset repeats the failure of the last step, which was handled. */
+	(void)sqlite3_reset(s);
+	(void)sqlite3_clear_bindings(s);
+}
+
+enum status db_run(struct db *db, enum db_sql which, const char *what,
+		   struct errinfo *err)
+{
+	sqlite3_stmt *s = db->stmt[which];
+	int rc = sqlite3_step(s);
+	enum status st = ST_OK;
+
+	if (rc != SQLITE_DONE)
+		st = db_fail(sqlite3_db_handle(s), rc, what, err);
+	db_reset(s);
+	return st;
+}
+
+/* Bound texts are the caller's and outlive the statement's use, so SQLite
+ * need not copy them. */
+int db_bind_text(sqlite3_stmt *s, int at, const char *text)
+{
+	if (!text)
+		return sqlite3_bind_null(s, at);
+	return sqlite3_bind_text(s, at, text, -1, SQLITE_STATIC);
+}
+
+enum status db_column_text(sqlite3_stmt *s, int col, char *out, size_t cap,
+			   struct errinfo *err)
+{
+	const unsigned char *text = sqlite3_column_text(s, col);
+	size_t bytes = (size_t)sqlite3_column_bytes(s, col);
+
+	if (!text && sqlite3_errcode(sqlite3_db_handle(s)) == SQLITE_NOMEM)
+		return err_set(err, ST_NO_MEMORY,
+			       "No memory to read the database.");
+	if (!text || bytes >= cap || memchr(text, 0, bytes))
+		return err_set(err, ST_BAD_DATABASE,
+			       "The database holds a text that does not fit.");
+	memcpy(out, text, bytes);
+	out[bytes] = 0;
+	return ST_OK;
+}
+
+/* Moves the WAL into the file, which passes every page through the cleaner of
+ * pagevfs.c, and truncates it. Cached pages of the writer are dropped, since
+ * they may carry uncleaned gaps back into the WAL. Readers are kept out, so
+ * no snapshot can stop the checkpoint. The deletion itself is committed: when
+ * this fails it is tried again at the next write, and at close and open. */
+static void erase(struct db *db)
+{
+	int rc;
+
+	pthread_mutex_lock(&db->read_lock);
+	rc = sqlite3_wal_checkpoint_v2(db->writer, "main",
+				       SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	(void)sqlite3_db_release_memory(db->writer);
+	pthread_mutex_unlock(&db->read_lock);
+	if (rc != SQLITE_OK && !db->erase_due)
+		log_line(LOG_WARN, "erase_delayed", "reason=\"%s\"",
+			 sqlite3_errstr(rc));
+	db->erase_due = rc != SQLITE_OK;
+}
+
+enum status db_write_begin(struct db *db, bool sync_full, struct errinfo *err)
+{
+	enum status st = ST_OK;
+
+	pthread_mutex_lock(&db->write_lock);
+	if (db->erase_due)
+		erase(db);
+	if (db->sync_full != sync_full) {
+		st = db_exec(db->writer,
+			     sync_full ? "PRAGMA synchronous = FULL"
+				       : "PRAGMA synchronous = NORMAL",
+			     "Setting up the database", err);
+		if (st == ST_OK)
+			db->sync_full = sync_full;
+	}
+	if (st == ST_OK)
+		st = db_run(db, DB_SQL_BEGIN, "Starting a change", err);
+	if (st != ST_OK)
+		pthread_mutex_unlock(&db->write_lock);
+	return st;
+}
+
+enum status db_write_end(struct db *db, enum status st, bool wipe,
+			 struct errinfo *err)
+{
+	if (st == ST_OK)
+		st = db_run(db, DB_SQL_COMMIT, "Saving", err);
+	/* After some failures SQLite has rolled back by itself. */
+	if (!sqlite3_get_autocommit(db->writer)) {
+		int rc = sqlite3_step(db->stmt[DB_SQL_ROLLBACK]);
+
+		db_reset(db->stmt[DB_SQL_ROLLBACK]);
+		if (rc != SQLITE_DONE)
+			log_line(LOG_ERROR, "rollback_failed", "reason=\"%s\"",
+				 sqlite3_errstr(rc));
+	}
+	if (st == ST_OK && wipe)
+		erase(db);
+	pthread_mutex_unlock(&db->write_lock);
+	return st;
+}
