@@ -23,7 +23,7 @@ struct config {
 	char embedder[CFG_TEXT_MAX];   /* accurate: embedder-accurate.fgm */
 	char log_level[CFG_TEXT_MAX];  /* error, warn, info, debug */
 	int64_t workers;               /* 1 .. 16, default 2 */
-	int64_t pool_kib;              /* per worker, 1024 .. 65536, default 2048 */
+	int64_t pool_kib;              /* per worker, 512 .. 65536, default 2048 */
 	int64_t queue_max;             /* waiting requests, 0 .. 64, default 8 */
 	int64_t gallery_max;           /* templates, 1 .. 1000000, default 10000 */
 	int64_t body_max_kib;          /* request body, 16 .. 65536, default 16384 */
@@ -43,10 +43,8 @@ struct config {
 
 void cfg_defaults(struct config *cfg);
 
-/* Each leaves cfg partly changed on error. cfg_read_args takes argv entries
- * of the form --key=value or --key value, and returns in *rest the index of
- * the first one that is not an option. cfg_read_env ignores FACEGATE_ISA and
- * FACEGATE_CONFIG, and refuses any other FACEGATE_ name it does not know. */
+/* Each leaves cfg partly changed on error. cfg_read_env ignores FACEGATE_ISA
+ * and FACEGATE_CONFIG, and refuses any other FACEGATE_ name it does not know. */
 enum status cfg_read_file(struct config *cfg, const char *path,
 			  struct errinfo *err) MUST_CHECK;
 enum status cfg_read_env(struct config *cfg, char *const *environ_list,

@@ -16,23 +16,28 @@
 
 struct jpeg_decoder; /* in permanent memory of jpeg_decoder_bytes() */
 
-/* Bytes of permanent memory a decoder needs, libjpeg's lifelong part included. */
+/* Bytes of permanent memory a decoder needs. (libjpeg itself mallocs a few KiB
+ * more in jpeg_decoder_open, never later.) */
 size_t jpeg_decoder_bytes(void);
 
 /* Builds a decoder in mem (ARENA_ALIGN aligned, jpeg_decoder_bytes() long). */
 enum status jpeg_decoder_open(void *mem, struct jpeg_decoder **out,
 			      struct errinfo *err) MUST_CHECK;
 
+void jpeg_decoder_close(struct jpeg_decoder *d); /* NULL is fine */
+
 /* Decodes one picture from src into a new head block of pool, using its tail
  * for everything temporary (released before returning). The scale M/8, M in
- * 1..8, is the largest at which both hold:
- *   picture bytes                  <= room - keep_bytes, and
- *   picture bytes + decoder bytes  <= room,
+ * 1..8, is the largest at which all hold:
+ *   picture bytes + keep_bytes     <= room,
+ *   picture bytes + decoder bytes  <= room, and
+ *   neither side is longer than side_max_px,
  * where keep_bytes is what the stages after decoding need beside the picture.
- * On error the pool is as it was before. Reads src to the end of the picture;
- * bytes after EOI are read and ignored. */
+ * On error the pool is as it was before. Reads src only as far as the last
+ * pixel needs; what follows is left unread. */
 enum status jpeg_decode(struct jpeg_decoder *d, struct arena *pool,
-			size_t keep_bytes, const struct jpeg_limits *limits,
+			size_t keep_bytes, uint32_t side_max_px,
+			const struct jpeg_limits *limits,
 			const struct byte_source *src, struct image *out,
 			struct picture_info *info, struct errinfo *err)
 	MUST_CHECK;

@@ -1,0 +1,155 @@
+#include "metrics.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* glibc's qsort_r, so that the order can refer to the pairs. */
+static int by_falling_score(const void *a, const void *b, void *ctx)
+{
+	const struct scored_pair *p = ctx;
+	float x = p[*(const size_t *)a].score, y = p[*(const size_t *)b].score;
+
+	return (x < y) - (x > y);
+}
+
+static void sort_pairs(const struct scored_pair *pairs, size_t n, size_t *order)
+{
+	for (size_t i = 0; i < n; i++)
+		order[i] = i;
+	qsort_r(order, n, sizeof(*order), by_falling_score,
+		(void *)(uintptr_t)pairs);
+}
+
+/* Walks down the sorted scores; after each group of equal scores all pairs so
+ * far are called the same. The cut lies half way to the next score. */
+static double best_cut(const struct scored_pair *pairs, size_t n,
+		       const size_t *order, unsigned without)
+{
+	long right = 0, best = -1, passed_same = 0, passed_other = 0;
+	long others = 0;
+	double cut = 0;
+	float last = 2.0f;
+
+	for (size_t i = 0; i < n; i++)
+		others += pairs[i].fold != without && !pairs[i].same;
+	for (size_t i = 0; i < n; i++) {
+		const struct scored_pair *p = &pairs[order[i]];
+
+		if (p->fold == without)
+			continue;
+		if (p->score < last) {
+			right = passed_same + others - passed_other;
+			if (right > best) {
+				best = right;
+				cut = last > 1.5f ? 1.0 + 1e-6
+						  : ((double)last +
+						     (double)p->score) /
+							    2;
+			}
+			last = p->score;
+		}
+		if (p->same)
+			passed_same++;
+		else
+			passed_other++;
+	}
+	if (passed_same > best)
+		cut = (double)last;
+	return cut;
+}
+
+void metrics_ten_fold(const struct scored_pair *pairs, size_t n, size_t *order,
+		      struct ten_fold *out)
+{
+	double sum = 0, squares = 0, cuts = 0;
+	unsigned folds = 0;
+
+	sort_pairs(pairs, n, order);
+	for (unsigned f = 0; f < METRICS_FOLDS; f++) {
+		double cut = best_cut(pairs, n, order, f), share;
+		size_t right = 0, count = 0;
+
+		for (size_t i = 0; i < n; i++) {
+			if (pairs[i].fold != f)
+				continue;
+			count++;
+			right += ((double)pairs[i].score >= cut) ==
+				 pairs[i].same;
+		}
+		if (count == 0)
+			continue;
+		share = (double)right / (double)count;
+		sum += share;
+		squares += share * share;
+		cuts += cut;
+		folds++;
+	}
+	out->accuracy = folds ? sum / folds : NAN;
+	out->threshold = folds ? cuts / folds : NAN;
+	out->accuracy_std =
+		folds ? sqrt(fmax(0.0, squares / folds -
+					       out->accuracy * out->accuracy))
+		      : NAN;
+}
+
+double metrics_tar_at_far(const struct scored_pair *pairs, size_t n,
+			  size_t *order, double far)
+{
+	size_t same = 0, other = 0, allowed, passed_same = 0, passed_other = 0;
+	size_t i = 0, best = 0;
+
+	for (size_t k = 0; k < n; k++)
+		(*(pairs[k].same ? &same : &other))++;
+	if (same == 0 || other == 0)
+		return NAN;
+	/* The small term forgives the rounding of, say, 0.001 * 3000. */
+	allowed = (size_t)floor(far * (double)other + 1e-9);
+	sort_pairs(pairs, n, order);
+	while (i < n) {
+		float score = pairs[order[i]].score;
+
+		while (i < n && pairs[order[i]].score >= score)
+			(*(pairs[order[i++]].same ? &passed_same
+						  : &passed_other))++;
+		if (passed_other > allowed)
+			break;
+		best = passed_same;
+	}
+	return (double)best / (double)same;
+}
+
+void metrics_count(struct score_histogram *h, float score, bool same)
+{
+	double at = ((double)score + 1.0) / 2.0 * (METRICS_BINS - 1) + 0.5;
+	size_t bin = at < 0.0 ? 0 : at >= METRICS_BINS ? METRICS_BINS - 1
+						       : (size_t)at;
+
+	if (same) {
+		h->genuine[bin]++;
+		h->genuine_count++;
+	} else {
+		h->impostor[bin]++;
+		h->impostor_count++;
+	}
+}
+
+bool metrics_fnmr_at_fmr(const struct score_histogram *h, double fmr,
+			 double *fnmr, double *cut)
+{
+	uint64_t allowed = (uint64_t)floor(fmr * (double)h->impostor_count +
+					   1e-9);
+	uint64_t matched = 0, passed = 0;
+	size_t bin = METRICS_BINS;
+
+	if (allowed == 0 || h->genuine_count == 0)
+		return false;
+	while (bin > 0 && passed + h->impostor[bin - 1] <= allowed) {
+		bin--;
+		passed += h->impostor[bin];
+		matched += h->genuine[bin];
+	}
+	*fnmr = 1.0 - (double)matched / (double)h->genuine_count;
+	/* The lower edge of the last bin that was let in. */
+	*cut = ((double)bin - 0.5) / (METRICS_BINS - 1) * 2.0 - 1.0;
+	return true;
+}

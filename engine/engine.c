@@ -1,0 +1,439 @@
+/* Start-up in order: models, budget, one block; then nothing moves. */
+#include "engine.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "checked.h"
+#include "face/align.h"
+#include "face/embed.h"
+#include "face/gallery_mem.h"
+#include "face/mtcnn.h"
+#include "image/jpeg.h"
+#include "mem/arena.h"
+#include "model/model.h"
+
+#define CROP_BYTES ((size_t)ALIGN_SIDE_PX * ALIGN_SIDE_PX * IMAGE_CHANNELS)
+/* The smallest working picture that is worth starting for. */
+#define PICTURE_BYTES_MIN ((size_t)320 * 240 * IMAGE_CHANNELS)
+
+struct worker {
+	struct jpeg_decoder *decoder;
+	struct arena pool;      /* what the decoder's own state leaves of it */
+	struct image picture;   /* head of the pool, while has_picture */
+	struct picture_info info;
+	bool has_picture;
+	size_t own_bytes;       /* decoder state, part of the pool's size */
+	struct engine_receipt receipt;
+};
+
+struct engine {
+	struct model detector_model, embedder_model;
+	struct mtcnn mtcnn;
+	struct embedder embedder;
+	struct engine_info info;
+	struct jpeg_limits jpeg;
+	uint64_t (*now_us)(void);
+	struct gallery *gallery;
+	size_t keep_bytes;
+	void *block;
+	size_t block_bytes;
+	unsigned workers;
+	struct worker worker[ENGINE_WORKERS_MAX];
+};
+
+static size_t max_size(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
+/* What detection and embedding need beside the working picture. */
+static size_t keep_bytes(const struct engine *e)
+{
+	return max_size(e->mtcnn.scratch_bytes,
+			align_up(CROP_BYTES, ARENA_ALIGN) +
+				align_up(e->embedder.plan.total_bytes,
+					 ARENA_ALIGN));
+}
+
+static enum status open_models(struct engine *e,
+			       const struct engine_options *opt,
+			       struct errinfo *err)
+{
+	const char *isa = getenv("FACEGATE_ISA");
+	const struct k_table *k = k_select(isa);
+	enum status st;
+
+	if (k == NULL)
+		return err_set(err, ST_BAD_CONFIG,
+			       "FACEGATE_ISA: this processor has no level %s",
+			       isa);
+	st = model_open(&e->detector_model, opt->detector_path, err);
+	if (st == ST_OK)
+		st = model_open(&e->embedder_model, opt->embedder_path, err);
+	if (st == ST_OK)
+		st = mtcnn_open(&e->mtcnn, &e->detector_model, k,
+				opt->min_face_px, err);
+	if (st == ST_OK)
+		st = embed_open(&e->embedder, &e->embedder_model, k, err);
+	if (st != ST_OK)
+		return st;
+	e->keep_bytes = keep_bytes(e);
+	snprintf(e->info.model_id, sizeof(e->info.model_id), "%s",
+		 e->embedder_model.id);
+	snprintf(e->info.detector_id, sizeof(e->info.detector_id), "%s",
+		 e->detector_model.id);
+	e->info.isa = k->name;
+	e->info.pool_bytes = opt->pool_bytes;
+	e->info.pool_needed_bytes =
+		jpeg_decoder_bytes() + PICTURE_BYTES_MIN + e->keep_bytes;
+	return ST_OK;
+}
+
+/* The one place where the engine takes memory. */
+static enum status reserve(struct engine *e, const struct engine_options *opt,
+			   struct errinfo *err)
+{
+	size_t pool = align_up(opt->pool_bytes, ARENA_ALIGN);
+	size_t gallery = gallery_bytes(opt->gallery_max);
+	size_t total;
+	uint8_t *at;
+
+	if (!size_mul(pool, opt->workers, &total) ||
+	    !size_add(total, gallery, &total))
+		return err_set(err, ST_NO_MEMORY, "budget overflows");
+	e->block = mmap(NULL, total, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (e->block == MAP_FAILED) {
+		e->block = NULL;
+		return err_limit(err, ST_NO_MEMORY, ERR_NO_NUMBER,
+				 (int64_t)total, "cannot reserve %zu bytes",
+				 total);
+	}
+	e->block_bytes = total;
+	at = e->block;
+	e->gallery = gallery_open(at, opt->gallery_max, e->mtcnn.k);
+	at += gallery;
+	for (unsigned i = 0; i < opt->workers; i++, at += pool) {
+		struct worker *w = &e->worker[i];
+		enum status st;
+
+		/* Touched now, so that a machine with too little memory fails
+		 * here and not in the middle of a night. */
+		memset(at, 0, pool);
+		w->own_bytes = jpeg_decoder_bytes();
+		st = jpeg_decoder_open(at, &w->decoder, err);
+		if (st != ST_OK)
+			return st;
+		arena_init(&w->pool, at + w->own_bytes, pool - w->own_bytes);
+		e->workers = i + 1;
+	}
+	return ST_OK;
+}
+
+/* The engine's own struct is the only thing outside the block; it is static
+ * in size, and calloc'ed here, before the freeze. */
+enum status engine_open(const struct engine_options *opt, struct engine **out,
+			struct errinfo *err)
+{
+	struct engine *e;
+	enum status st;
+
+	*out = NULL;
+	if (opt->workers < 1 || opt->workers > ENGINE_WORKERS_MAX ||
+	    opt->gallery_max < 1 || opt->min_face_px < 12)
+		return err_set(err, ST_BAD_CONFIG, "engine options");
+	e = calloc(1, sizeof(*e));
+	if (e == NULL)
+		return err_set(err, ST_NO_MEMORY, "no memory to start");
+	e->jpeg = opt->jpeg;
+	e->now_us = opt->now_us;
+	st = open_models(e, opt, err);
+	if (st == ST_OK && opt->pool_bytes < e->info.pool_needed_bytes)
+		st = err_limit(err, ST_POOL_TOO_SMALL, (int64_t)opt->pool_bytes,
+			       (int64_t)e->info.pool_needed_bytes,
+			       "the pool has %zu bytes, these models need %zu",
+			       opt->pool_bytes, e->info.pool_needed_bytes);
+	if (st == ST_OK)
+		st = reserve(e, opt, err);
+	if (st != ST_OK) {
+		engine_close(e);
+		return st;
+	}
+	*out = e;
+	return ST_OK;
+}
+
+void engine_close(struct engine *e)
+{
+	if (e == NULL)
+		return;
+	for (unsigned i = 0; i < e->workers; i++)
+		jpeg_decoder_close(e->worker[i].decoder);
+	if (e->gallery != NULL)
+		gallery_close(e->gallery);
+	if (e->block != NULL)
+		munmap(e->block, e->block_bytes);
+	model_close(&e->detector_model);
+	model_close(&e->embedder_model);
+	free(e);
+}
+
+void engine_begin(struct engine *e, unsigned slot)
+{
+	struct worker *w = &e->worker[slot];
+
+	arena_release(&w->pool, (struct arena_mark){ 0, 0 });
+	arena_reset_peak(&w->pool);
+	w->has_picture = false;
+	memset(&w->receipt, 0, sizeof(w->receipt));
+}
+
+enum status engine_decode(struct engine *e, unsigned slot,
+			  const struct byte_source *src,
+			  struct picture_info *info, struct errinfo *err)
+{
+	struct worker *w = &e->worker[slot];
+	uint64_t start = e->now_us();
+	enum status st;
+
+	arena_release(&w->pool, (struct arena_mark){ 0, 0 });
+	w->has_picture = false;
+	st = jpeg_decode(w->decoder, &w->pool, e->keep_bytes,
+			 MTCNN_SIDE_MAX_PX, &e->jpeg, src, &w->picture,
+			 &w->info, err);
+	w->has_picture = st == ST_OK;
+	*info = w->info;
+	w->receipt.decode_us += e->now_us() - start;
+	return st;
+}
+
+/* Working pixels to full-size pixels and back: pixel centres stay centres. */
+static float to_full(float v, uint32_t full, uint32_t work)
+{
+	float ratio = (float)full / (float)work;
+
+	return (v + 0.5f) * ratio - 0.5f;
+}
+
+static float to_work(float v, uint32_t full, uint32_t work)
+{
+	float ratio = (float)work / (float)full;
+
+	return (v + 0.5f) * ratio - 0.5f;
+}
+
+static void scale_face(const struct picture_info *p, struct face *f)
+{
+	float rx = (float)p->width_px / (float)p->work_width_px;
+	float ry = (float)p->height_px / (float)p->work_height_px;
+	float dx, dy;
+
+	f->box[0] = to_full(f->box[0], p->width_px, p->work_width_px);
+	f->box[1] = to_full(f->box[1], p->height_px, p->work_height_px);
+	f->box[2] *= rx;
+	f->box[3] *= ry;
+	for (int i = 0; i < 5; i++) {
+		f->landmarks[i][0] = to_full(f->landmarks[i][0], p->width_px,
+					     p->work_width_px);
+		f->landmarks[i][1] = to_full(f->landmarks[i][1], p->height_px,
+					     p->work_height_px);
+	}
+	dx = f->landmarks[1][0] - f->landmarks[0][0];
+	dy = f->landmarks[1][1] - f->landmarks[0][1];
+	f->inter_eye_px = sqrtf(dx * dx + dy * dy);
+}
+
+/* Largest box first; faces come in order of confidence, which breaks ties. */
+static void sort_by_area(struct face *f, size_t n)
+{
+	for (size_t i = 1; i < n; i++) {
+		struct face v = f[i];
+		size_t j = i;
+
+		while (j > 0 && f[j - 1].box[2] * f[j - 1].box[3] <
+					v.box[2] * v.box[3]) {
+			f[j] = f[j - 1];
+			j--;
+		}
+		f[j] = v;
+	}
+}
+
+enum status engine_detect(struct engine *e, unsigned slot, struct face *faces,
+			  size_t cap, size_t *count, struct errinfo *err)
+{
+	struct worker *w = &e->worker[slot];
+	uint64_t start = e->now_us();
+	struct face all[ENGINE_FACES_MAX];
+	size_t n = 0;
+	enum status st;
+
+	*count = 0;
+	if (!w->has_picture)
+		return err_set(err, ST_INTERNAL, "no picture");
+	/* All are found before the largest are chosen. */
+	st = mtcnn_run(&e->mtcnn, &w->pool, &w->picture, all, ENGINE_FACES_MAX,
+		       &n, err);
+	if (st == ST_OK) {
+		for (size_t i = 0; i < n; i++)
+			scale_face(&w->info, &all[i]);
+		sort_by_area(all, n);
+		*count = n < cap ? n : cap;
+		memcpy(faces, all, *count * sizeof(*faces));
+	}
+	w->receipt.detect_us += e->now_us() - start;
+	return st;
+}
+
+enum status engine_align(struct engine *e, unsigned slot,
+			 const struct face *face, uint8_t *rgb,
+			 struct errinfo *err)
+{
+	struct worker *w = &e->worker[slot];
+	uint64_t start = e->now_us();
+	float marks[5][2];
+	enum status st;
+
+	if (!w->has_picture)
+		return err_set(err, ST_INTERNAL, "no picture");
+	for (int i = 0; i < 5; i++) {
+		marks[i][0] = to_work(face->landmarks[i][0], w->info.width_px,
+				      w->info.work_width_px);
+		marks[i][1] = to_work(face->landmarks[i][1], w->info.height_px,
+				      w->info.work_height_px);
+	}
+	st = align_face(&w->picture, (const float(*)[2])marks, rgb, err);
+	w->receipt.align_us += e->now_us() - start;
+	return st;
+}
+
+enum status engine_embed(struct engine *e, unsigned slot,
+			 const struct face *face, struct face_template *out,
+			 struct errinfo *err)
+{
+	struct worker *w = &e->worker[slot];
+	struct arena_mark mark = arena_get_mark(&w->pool);
+	uint8_t *crop = arena_tail(&w->pool, CROP_BYTES);
+	uint64_t start;
+	enum status st;
+
+	if (crop == NULL)
+		return err_set(err, ST_INTERNAL, "no room for a crop");
+	st = engine_align(e, slot, face, crop, err);
+	start = e->now_us();
+	if (st == ST_OK)
+		st = embed_run(&e->embedder, &w->pool, crop, out, err);
+	arena_release(&w->pool, mark);
+	w->receipt.embed_us += e->now_us() - start;
+	return st;
+}
+
+void engine_receipt(const struct engine *e, unsigned slot,
+		    struct engine_receipt *out)
+{
+	const struct worker *w = &e->worker[slot];
+
+	*out = w->receipt;
+	out->pool_peak_bytes = w->own_bytes + w->pool.peak;
+}
+
+struct gallery *engine_gallery(struct engine *e)
+{
+	return e->gallery;
+}
+
+const struct engine_info *engine_info(const struct engine *e)
+{
+	return &e->info;
+}
+
+/* Between two entries of the table the cut is linear in log(rate). */
+float engine_threshold(const struct engine *e, double fmr)
+{
+	const struct fgm_cut *c = e->embedder_model.cuts;
+	unsigned n = e->embedder_model.header->cut_count;
+
+	if (fmr >= (double)c[0].fmr)
+		return c[0].score;
+	for (unsigned i = 1; i < n; i++) {
+		double hi = log((double)c[i - 1].fmr);
+		double lo = log((double)c[i].fmr);
+
+		if (fmr >= (double)c[i].fmr)
+			return c[i].score + (c[i - 1].score - c[i].score) *
+						    (float)((log(fmr) - lo) /
+							    (hi - lo));
+	}
+	return c[n - 1].score;
+}
+
+double engine_fmr(const struct engine *e, float threshold)
+{
+	const struct fgm_cut *c = e->embedder_model.cuts;
+	unsigned n = e->embedder_model.header->cut_count;
+
+	if (threshold <= c[0].score)
+		return (double)c[0].fmr;
+	for (unsigned i = 1; i < n; i++) {
+		double hi = log((double)c[i - 1].fmr);
+		double lo = log((double)c[i].fmr);
+		double span = (double)(c[i].score - c[i - 1].score);
+
+		if (threshold <= c[i].score && span > 0)
+			return exp(hi + (lo - hi) *
+						(double)(threshold -
+							 c[i - 1].score) /
+						span);
+	}
+	return (double)c[n - 1].fmr;
+}
+
+enum status engine_budget(const struct engine_options *opt,
+			  struct budget_row rows[ENGINE_BUDGET_ROWS],
+			  size_t *count, struct errinfo *err)
+{
+	struct engine *e = calloc(1, sizeof(*e));
+	size_t n = 0, own = jpeg_decoder_bytes(), left;
+	enum status st;
+
+	*count = 0;
+	if (e == NULL)
+		return err_set(err, ST_NO_MEMORY, "no memory");
+	st = open_models(e, opt, err);
+	if (st != ST_OK)
+		goto done;
+	left = opt->pool_bytes > own ? opt->pool_bytes - own : 0;
+#define ROW(NAME, BYTES, MAPPED, IN_POOL)                                      \
+	rows[n++] = (struct budget_row)                                        \
+	{                                                                      \
+		(NAME), (BYTES), (MAPPED), (IN_POOL)                           \
+	}
+	ROW("detector model", e->detector_model.bytes, true, false);
+	ROW("embedder model", e->embedder_model.bytes, true, false);
+	ROW("gallery", gallery_bytes(opt->gallery_max), false, false);
+	ROW("worker pools", opt->pool_bytes * opt->workers, false, false);
+	ROW("one pool", opt->pool_bytes, false, true);
+	ROW("decoder state", own, false, true);
+	ROW("working picture, at most",
+	    left > e->keep_bytes ? left - e->keep_bytes : 0, false, true);
+	ROW("detector, beside the picture", e->mtcnn.scratch_bytes, false,
+	    true);
+	ROW("aligned crop", CROP_BYTES, false, true);
+	ROW("embedder, beside the picture", e->embedder.plan.total_bytes,
+	    false, true);
+	ROW("smallest pool", e->info.pool_needed_bytes, false, true);
+#undef ROW
+	*count = n;
+	if (opt->pool_bytes < e->info.pool_needed_bytes)
+		st = err_limit(err, ST_POOL_TOO_SMALL, (int64_t)opt->pool_bytes,
+			       (int64_t)e->info.pool_needed_bytes,
+			       "the pool has %zu bytes, these models need %zu",
+			       opt->pool_bytes, e->info.pool_needed_bytes);
+done:
+	engine_close(e);
+	return st;
+}

@@ -1,0 +1,135 @@
+#include "face/align.h"
+
+#include <math.h>
+#include <stdbool.h>
+
+#define SAMPLES_MAX 4 /* per side of a crop pixel */
+#define FRACTION_BITS 8
+#define FRACTION_ONE (1 << FRACTION_BITS)
+
+/* Where the landmarks of an upright face lie in the crop (the usual places
+ * for 112 x 112 crops; the embedder was trained on them). */
+static const float places[5][2] = {
+	{ 38.29f, 51.70f }, { 73.53f, 51.50f }, { 56.03f, 71.74f },
+	{ 41.55f, 92.37f }, { 70.73f, 92.20f },
+};
+
+/* x_img = a * x + b * y + tx;  y_img = -b * x + a * y + ty */
+struct similarity {
+	float a, b, tx, ty;
+};
+
+/* Least squares: with both point sets centred, p the landmarks and q their
+ * places, the best q = [c -s; s c] p has
+ *   c = sum(px qx + py qy) / sum|p|^2,  s = sum(px qy - py qx) / sum|p|^2
+ * (Umeyama 1991 without reflection). Returned is its inverse, crop to image. */
+static bool fit(const float p[5][2], struct similarity *inv)
+{
+	float pc[2] = { 0, 0 }, qc[2] = { 0, 0 };
+	float c = 0, s = 0, spread = 0, norm;
+
+	for (int i = 0; i < 5; i++)
+		for (int j = 0; j < 2; j++) {
+			if (!isfinite(p[i][j]) || fabsf(p[i][j]) > 1e6f)
+				return false;
+			pc[j] += p[i][j] / 5.0f;
+			qc[j] += places[i][j] / 5.0f;
+		}
+	for (int i = 0; i < 5; i++) {
+		float px = p[i][0] - pc[0], py = p[i][1] - pc[1];
+		float qx = places[i][0] - qc[0], qy = places[i][1] - qc[1];
+
+		c += px * qx + py * qy;
+		s += px * qy - py * qx;
+		spread += px * px + py * py;
+	}
+	/* Points in one place, or so mirrored that no rotation fits them. */
+	if (!(spread > 1e-3f))
+		return false;
+	c /= spread;
+	s /= spread;
+	norm = c * c + s * s;
+	if (!(norm > 1e-6f))
+		return false;
+	inv->a = c / norm;
+	inv->b = s / norm;
+	inv->tx = pc[0] - (inv->a * qc[0] + inv->b * qc[1]);
+	inv->ty = pc[1] - (-inv->b * qc[0] + inv->a * qc[1]);
+	return true;
+}
+
+static int floor_int(float v)
+{
+	int i = (int)v;
+
+	return (float)i > v ? i - 1 : i;
+}
+
+/* Adds the bilinear sample at (x, y) to sum, in units of 1 / 2^16. */
+static void sample(const struct image *img, float x, float y, uint32_t sum[3])
+{
+	int x0 = floor_int(x), y0 = floor_int(y);
+	int fx = (int)((x - (float)x0) * FRACTION_ONE + 0.5f);
+	int fy = (int)((y - (float)y0) * FRACTION_ONE + 0.5f);
+	const int wx[2] = { FRACTION_ONE - fx, fx };
+	const int wy[2] = { FRACTION_ONE - fy, fy };
+
+	for (int j = 0; j < 2; j++) {
+		int yy = y0 + j;
+
+		if (yy < 0 || yy >= (int)img->height_px)
+			continue;
+		for (int i = 0; i < 2; i++) {
+			int xx = x0 + i;
+			uint32_t w = (uint32_t)(wx[i] * wy[j]);
+			const uint8_t *px;
+
+			if (xx < 0 || xx >= (int)img->width_px)
+				continue;
+			px = img->rgb + (size_t)yy * img->stride_bytes +
+			     (size_t)xx * IMAGE_CHANNELS;
+			for (int ch = 0; ch < IMAGE_CHANNELS; ch++)
+				sum[ch] += w * px[ch];
+		}
+	}
+}
+
+enum status align_face(const struct image *img, const float landmarks[5][2],
+		       uint8_t *rgb, struct errinfo *err)
+{
+	struct similarity t;
+	float step;
+	int n;
+
+	if (!fit(landmarks, &t))
+		return err_set(err, ST_NO_FACE,
+			       "the landmarks do not form a face");
+	step = sqrtf(t.a * t.a + t.b * t.b); /* picture pixels a crop pixel */
+	n = step < 1.5f ? 1 : step < 2.5f ? 2 : step < 3.5f ? 3 : SAMPLES_MAX;
+	for (int y = 0; y < ALIGN_SIDE_PX; y++) {
+		for (int x = 0; x < ALIGN_SIDE_PX; x++) {
+			uint32_t sum[3] = { 0, 0, 0 };
+			uint32_t unit = (uint32_t)(n * n) << (2 * FRACTION_BITS);
+
+			for (int k = 0; k < n * n; k++) {
+				float sx = (float)x +
+					   ((float)(k % n) + 0.5f) / (float)n -
+					   0.5f;
+				float sy = (float)y +
+					   ((float)(k / n) + 0.5f) / (float)n -
+					   0.5f;
+				float ix = t.a * sx + t.b * sy + t.tx;
+				float iy = -t.b * sx + t.a * sy + t.ty;
+
+				/* Far outside is black, and would not fit an
+				 * int. */
+				if (fabsf(ix) < 1e6f && fabsf(iy) < 1e6f)
+					sample(img, ix, iy, sum);
+			}
+			/* 16 * 2^16 * 255 is below 2^32. */
+			for (int ch = 0; ch < IMAGE_CHANNELS; ch++)
+				*rgb++ = (uint8_t)((sum[ch] + unit / 2) / unit);
+		}
+	}
+	return ST_OK;
+}

@@ -1,0 +1,81 @@
+#include "face/embed.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "face/align.h"
+
+enum status embed_open(struct embedder *e, const struct model *m,
+		       const struct k_table *k, struct errinfo *err)
+{
+	const struct nn_tensor *in, *out;
+	enum status st;
+
+	e->model = m;
+	e->k = k;
+	e->net = model_net(m, "embed");
+	if (e->net == NULL)
+		return err_set(err, ST_BAD_MODEL, "%s has no embedder", m->id);
+	if (m->header->cut_count == 0)
+		return err_set(err, ST_BAD_MODEL, "%s has no threshold table",
+			       m->id);
+	st = nn_plan_make(&e->plan, m, e->net, ALIGN_SIDE_PX, ALIGN_SIDE_PX,
+			  err);
+	if (st != ST_OK)
+		return st;
+	in = &e->plan.tensor[0];
+	out = &e->plan.tensor[e->plan.layer_count];
+	if (e->net->in_type != FGM_S8 || in->channels != 3 ||
+	    out->bytes != TEMPLATE_DIM * sizeof(float))
+		return err_set(err, ST_BAD_MODEL,
+			       "%s does not map 112x112x3 to %d numbers", m->id,
+			       TEMPLATE_DIM);
+	return ST_OK;
+}
+
+int embed_quantise(const float *v, struct face_template *out)
+{
+	float top = 0.0f, sum = 0.0f;
+	int32_t dot = 0;
+
+	for (int i = 0; i < TEMPLATE_DIM; i++) {
+		float m = fabsf(v[i]);
+
+		if (!(m < 1e15f))
+			return 0;
+		top = m > top ? m : top;
+		sum += v[i] * v[i];
+	}
+	if (!(top > 1e-12f))
+		return 0;
+	for (int i = 0; i < TEMPLATE_DIM; i++) {
+		long q = lrintf(v[i] / top * 127.0f);
+
+		out->v[i] = (int8_t)q;
+		dot += (int32_t)(q * q);
+	}
+	out->scale = 1.0f / sqrtf((float)dot);
+	out->length = sqrtf(sum);
+	return 1;
+}
+
+enum status embed_run(const struct embedder *e, struct arena *pool,
+		      const uint8_t *rgb, struct face_template *out,
+		      struct errinfo *err)
+{
+	struct arena_mark mark = arena_get_mark(pool);
+	uint8_t *area = arena_tail(pool, e->plan.total_bytes);
+	enum status st = ST_OK;
+	int8_t *in;
+
+	if (area == NULL)
+		return err_set(err, ST_INTERNAL, "no room for the embedder");
+	in = (int8_t *)(area + e->plan.tensor[0].offset);
+	for (size_t i = 0; i < e->plan.tensor[0].bytes; i++)
+		in[i] = (int8_t)(rgb[i] - 128);
+	if (!embed_quantise(nn_run(&e->plan, e->model, e->net, e->k, area),
+			    out))
+		st = err_set(err, ST_NO_FACE, "the crop has no features");
+	arena_release(pool, mark);
+	return st;
+}

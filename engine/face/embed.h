@@ -1,0 +1,30 @@
+/* The embedder: an aligned crop to a template. */
+#ifndef FACEGATE_EMBED_H
+#define FACEGATE_EMBED_H
+
+#include "facetypes.h"
+#include "mem/arena.h"
+#include "nn/nn.h"
+#include "status.h"
+
+struct embedder {
+	const struct model *model;
+	const struct fgm_net *net;
+	const struct k_table *k;
+	struct nn_plan plan;
+};
+
+/* ST_BAD_MODEL unless the file has an `embed` net of 112x112x3 to 128. */
+enum status embed_open(struct embedder *e, const struct model *m,
+		       const struct k_table *k, struct errinfo *err) MUST_CHECK;
+
+/* Embeds rgb[112 * 112 * 3] with scratch from the arena's tail, released
+ * again. Fills the template and its length. */
+enum status embed_run(const struct embedder *e, struct arena *pool,
+		      const uint8_t *rgb, struct face_template *out,
+		      struct errinfo *err) MUST_CHECK;
+
+/* A float embedding as a template; false when it has no direction. */
+int embed_quantise(const float *v, struct face_template *out);
+
+#endif

@@ -1,0 +1,263 @@
+#include <math.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "checked.h"
+#include "face/gallery_mem.h"
+#include "mem/arena.h"
+
+struct gallery {
+	pthread_rwlock_t lock;
+	const struct k_table *k;
+	size_t count, capacity;
+	int8_t (*rows)[TEMPLATE_DIM]; /* aligned, scanned front to back */
+	float *scales;
+	int64_t *persons;
+	int64_t *ids;
+};
+
+static size_t rows_offset(void)
+{
+	return align_up(sizeof(struct gallery), ARENA_ALIGN);
+}
+
+size_t gallery_bytes(size_t capacity)
+{
+	size_t row = TEMPLATE_DIM + sizeof(float) + 2 * sizeof(int64_t);
+
+	return rows_offset() + align_up(capacity * row, ARENA_ALIGN);
+}
+
+struct gallery *gallery_open(void *mem, size_t capacity,
+			     const struct k_table *k)
+{
+	struct gallery *g = mem;
+	uint8_t *at = (uint8_t *)mem + rows_offset();
+
+	memset(g, 0, sizeof(*g));
+	pthread_rwlock_init(&g->lock, NULL);
+	g->k = k;
+	g->capacity = capacity;
+	/* Widest alignment first, so that none of them needs padding. */
+	g->rows = (void *)at;
+	at += capacity * TEMPLATE_DIM;
+	g->persons = (void *)at;
+	at += capacity * sizeof(int64_t);
+	g->ids = (void *)at;
+	at += capacity * sizeof(int64_t);
+	g->scales = (void *)at;
+	return g;
+}
+
+void gallery_close(struct gallery *g)
+{
+	pthread_rwlock_destroy(&g->lock);
+}
+
+/* Templates of a person; the caller holds the lock. */
+static size_t count_of(const struct gallery *g, int64_t person_key)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < g->count; i++)
+		n += g->persons[i] == person_key;
+	return n;
+}
+
+/* The last row takes the place of the one removed; its old bytes are wiped. */
+static size_t remove_of(struct gallery *g, int64_t person_key)
+{
+	size_t removed = 0, i = 0;
+
+	while (i < g->count) {
+		size_t last = g->count - 1;
+
+		if (g->persons[i] != person_key) {
+			i++;
+			continue;
+		}
+		memcpy(g->rows[i], g->rows[last], TEMPLATE_DIM);
+		g->scales[i] = g->scales[last];
+		g->persons[i] = g->persons[last];
+		g->ids[i] = g->ids[last];
+		explicit_bzero(g->rows[last], TEMPLATE_DIM);
+		g->scales[last] = 0.0f;
+		g->persons[last] = 0;
+		g->ids[last] = 0;
+		g->count = last;
+		removed++;
+	}
+	return removed;
+}
+
+static enum status room_of(const struct gallery *g, int64_t person_key,
+			   size_t n, int replace)
+{
+	size_t held = g->count - (replace ? count_of(g, person_key) : 0);
+
+	return n <= g->capacity - held ? ST_OK : ST_GALLERY_FULL;
+}
+
+enum status gallery_room(struct gallery *g, int64_t person_key, size_t n,
+			 int replace)
+{
+	enum status st;
+
+	pthread_rwlock_rdlock(&g->lock);
+	st = room_of(g, person_key, n, replace);
+	pthread_rwlock_unlock(&g->lock);
+	return st;
+}
+
+enum status gallery_put(struct gallery *g, int64_t person_key,
+			const int64_t *template_ids,
+			const struct face_template *t, size_t n, int replace)
+{
+	enum status st;
+
+	pthread_rwlock_wrlock(&g->lock);
+	st = room_of(g, person_key, n, replace);
+	if (st == ST_OK) {
+		if (replace)
+			remove_of(g, person_key);
+		for (size_t i = 0; i < n; i++) {
+			size_t at = g->count++;
+
+			memcpy(g->rows[at], t[i].v, TEMPLATE_DIM);
+			g->scales[at] = t[i].scale;
+			g->persons[at] = person_key;
+			g->ids[at] = template_ids[i];
+		}
+	}
+	pthread_rwlock_unlock(&g->lock);
+	return st;
+}
+
+size_t gallery_remove(struct gallery *g, int64_t person_key)
+{
+	size_t n;
+
+	pthread_rwlock_wrlock(&g->lock);
+	n = remove_of(g, person_key);
+	pthread_rwlock_unlock(&g->lock);
+	return n;
+}
+
+static float score_row(const struct gallery *g, size_t i,
+		       const struct face_template *probe)
+{
+	int32_t dot = g->k->dot_s8(g->rows[i], probe->v, TEMPLATE_DIM);
+
+	return (float)dot * g->scales[i] * probe->scale;
+}
+
+enum status gallery_verify(struct gallery *g, int64_t person_key,
+			   const struct face_template *probe,
+			   struct gallery_hit *best)
+{
+	enum status st = ST_NO_SUCH_PERSON;
+
+	pthread_rwlock_rdlock(&g->lock);
+	for (size_t i = 0; i < g->count; i++) {
+		float score;
+
+		if (g->persons[i] != person_key)
+			continue;
+		score = score_row(g, i, probe);
+		if (st != ST_OK || score > best->score ||
+		    (!(score < best->score) && g->ids[i] < best->template_id)) {
+			best->person_key = person_key;
+			best->template_id = g->ids[i];
+			best->score = score;
+			st = ST_OK;
+		}
+	}
+	pthread_rwlock_unlock(&g->lock);
+	return st;
+}
+
+/* True when hit a ranks before hit b: rows have no order of their own (removal
+ * moves them), so ties are broken by the keys. */
+static int ranks_before(const struct gallery_hit *a, const struct gallery_hit *b)
+{
+	if (a->score > b->score)
+		return 1;
+	if (a->score < b->score)
+		return 0;
+	if (a->person_key != b->person_key)
+		return a->person_key < b->person_key;
+	return a->template_id < b->template_id;
+}
+
+/* Keeps hits[0 .. n) the best persons so far, best first. */
+static size_t offer(struct gallery_hit *hits, size_t n, size_t k,
+		    const struct gallery_hit *hit)
+{
+	size_t at = 0;
+
+	while (at < n && hits[at].person_key != hit->person_key)
+		at++;
+	if (at == n) {
+		if (n == k) {
+			if (!ranks_before(hit, &hits[n - 1]))
+				return n;
+			at = n - 1;
+		} else {
+			n++;
+		}
+	} else if (!ranks_before(hit, &hits[at])) {
+		return n;
+	}
+	while (at > 0 && ranks_before(hit, &hits[at - 1])) {
+		hits[at] = hits[at - 1];
+		at--;
+	}
+	hits[at] = *hit;
+	return n;
+}
+
+size_t gallery_identify(struct gallery *g, const struct face_template *probe,
+			struct gallery_hit *hits, size_t k)
+{
+	size_t n = 0;
+
+	if (k > GALLERY_TOP_MAX)
+		k = GALLERY_TOP_MAX;
+	if (k == 0)
+		return 0;
+	pthread_rwlock_rdlock(&g->lock);
+	for (size_t i = 0; i < g->count; i++) {
+		struct gallery_hit hit = {
+			.person_key = g->persons[i],
+			.template_id = g->ids[i],
+			.score = score_row(g, i, probe),
+		};
+
+		if (n < k || hit.score >= hits[n - 1].score)
+			n = offer(hits, n, k, &hit);
+	}
+	pthread_rwlock_unlock(&g->lock);
+	return n;
+}
+
+size_t gallery_count(struct gallery *g)
+{
+	size_t n;
+
+	pthread_rwlock_rdlock(&g->lock);
+	n = g->count;
+	pthread_rwlock_unlock(&g->lock);
+	return n;
+}
+
+size_t gallery_capacity(struct gallery *g)
+{
+	return g->capacity;
+}
+
+float template_cosine(const struct face_template *a,
+		      const struct face_template *b)
+{
+	return (float)k_table_scalar.dot_s8(a->v, b->v, TEMPLATE_DIM) *
+	       a->scale * b->scale;
+}

@@ -1,0 +1,426 @@
+#include "face/mtcnn.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "checked.h"
+#include "face/nms.h"
+#include "face/shrink.h"
+
+#define CELL 12          /* P-Net's receptive field, and its step */
+#define CELL_STEP 2
+#define PYRAMID_FACTOR 0.709
+#define PNET_OUTPUTS 6   /* logits of not-face and face, four shifts */
+#define RNET_OUTPUTS 6
+#define ONET_OUTPUTS 16  /* ... and ten landmark coordinates */
+#define RNET_SIDE 24
+#define ONET_SIDE 48
+#define SCORE_P 0.6f
+#define SCORE_R 0.7f
+#define SCORE_O 0.7f
+#define OVERLAP_LEVEL 0.5f
+#define OVERLAP 0.7f
+#define CANDIDATES_MAX 2048
+#define RNET_MAX 768     /* best candidates that R-Net looks at */
+#define ONET_MAX 128
+#define BAND_ROWS_MAX 16 /* output rows of P-Net computed at a time */
+#define BAND_BYTES (256u * 1024u)
+
+/* What a run works with: all of it from the arena's tail. */
+struct run {
+	const struct mtcnn *d;
+	const struct image *img;
+	struct candidate *c;
+	uint16_t *order;
+	uint32_t *sums;
+	uint8_t *area;
+	size_t count;
+};
+
+static uint32_t band_input_rows(uint32_t rows)
+{
+	return CELL_STEP * rows + CELL - CELL_STEP;
+}
+
+static uint32_t level_length(uint32_t px, double scale)
+{
+	return (uint32_t)(px * scale + 1.0);
+}
+
+static enum status want_shape(const struct mtcnn *d, const struct fgm_net *net,
+			      uint32_t side, uint32_t outputs,
+			      struct nn_plan *plan, struct errinfo *err)
+{
+	enum status st = nn_plan_make(plan, d->model, net, side, side, err);
+
+	if (st != ST_OK)
+		return st;
+	if (net->in_type != FGM_S16 || net->in_channels != IMAGE_CHANNELS ||
+	    plan->tensor[plan->layer_count].bytes != outputs * sizeof(float))
+		return err_set(err, ST_BAD_MODEL,
+			       "net %s is not the one of MTCNN", net->name);
+	return ST_OK;
+}
+
+static size_t max_size(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
+enum status mtcnn_open(struct mtcnn *d, const struct model *m,
+		       const struct k_table *k, unsigned min_face_px,
+		       struct errinfo *err)
+{
+	struct nn_plan plan;
+	enum status st;
+	uint32_t widest;
+
+	memset(d, 0, sizeof(*d));
+	d->model = m;
+	d->k = k;
+	d->min_face_px = min_face_px;
+	d->pnet = model_net(m, "pnet");
+	d->rnet = model_net(m, "rnet");
+	d->onet = model_net(m, "onet");
+	if (!d->pnet || !d->rnet || !d->onet || d->pnet->in_height ||
+	    d->pnet->in_width)
+		return err_set(err, ST_BAD_MODEL, "%s is not a detector",
+			       m->id);
+	st = want_shape(d, d->pnet, CELL, PNET_OUTPUTS, &plan, err);
+	if (st == ST_OK)
+		st = want_shape(d, d->rnet, RNET_SIDE, RNET_OUTPUTS, &d->rplan,
+				err);
+	if (st == ST_OK)
+		st = want_shape(d, d->onet, ONET_SIDE, ONET_OUTPUTS, &d->oplan,
+				err);
+	if (st != ST_OK)
+		return st;
+	/* One output row of the widest level must always fit. */
+	widest = level_length(MTCNN_SIDE_MAX_PX, (double)CELL / min_face_px);
+	st = nn_plan_make(&plan, m, d->pnet, band_input_rows(1),
+			  widest < CELL ? CELL : widest, err);
+	if (st != ST_OK)
+		return st;
+	d->band_bytes = max_size(plan.total_bytes, BAND_BYTES);
+	d->scratch_bytes =
+		align_up(CANDIDATES_MAX * sizeof(struct candidate),
+			 ARENA_ALIGN) +
+		align_up(CANDIDATES_MAX * sizeof(uint16_t), ARENA_ALIGN) +
+		align_up(MTCNN_SIDE_MAX_PX * IMAGE_CHANNELS * sizeof(uint32_t),
+			 ARENA_ALIGN) +
+		align_up(max_size(d->band_bytes,
+				  max_size(d->rplan.total_bytes,
+					   d->oplan.total_bytes)),
+			 ARENA_ALIGN);
+	return ST_OK;
+}
+
+/* Softmax of two logits: the probability of a face. */
+static float face_score(const float *logits)
+{
+	return 1.0f / (1.0f + expf(logits[0] - logits[1]));
+}
+
+/* Makes room when the array is full: suppression first, and if that frees
+ * too little, the weakest quarter of this level goes. Bounded work whatever
+ * the picture shows. */
+static void make_room(struct run *r, size_t level0)
+{
+	size_t n = r->count - level0;
+	size_t kept = nms_run(r->c + level0, n, OVERLAP_LEVEL, NMS_UNION,
+			      r->order);
+
+	if (kept > n - n / 4)
+		kept = n - n / 4;
+	r->count = level0 + kept;
+}
+
+/* Turns P-Net's outputs for rows [row0, row0 + rows) into candidates. */
+static void collect(struct run *r, const float *out, uint32_t row0,
+		    uint32_t rows, uint32_t cols, float scale, size_t level0)
+{
+	for (uint32_t y = row0; y < row0 + rows; y++) {
+		for (uint32_t x = 0; x < cols; x++, out += PNET_OUTPUTS) {
+			struct candidate *c;
+			float score;
+
+			if (out[1] <= out[0]) /* below one half */
+				continue;
+			score = face_score(out);
+			if (score < SCORE_P)
+				continue;
+			if (r->count == CANDIDATES_MAX) {
+				/* Earlier levels hold it all: drop theirs. */
+				if (r->count - level0 < 8)
+					return;
+				make_room(r, level0);
+			}
+			c = &r->c[r->count++];
+			c->x1 = floorf((float)(CELL_STEP * x + 1) / scale);
+			c->y1 = floorf((float)(CELL_STEP * y + 1) / scale);
+			c->x2 = floorf((float)(CELL_STEP * x + CELL) / scale);
+			c->y2 = floorf((float)(CELL_STEP * y + CELL) / scale);
+			c->score = score;
+			memcpy(c->shift, out + 2, sizeof(c->shift));
+		}
+	}
+}
+
+/* The tallest band of a level, in output rows, that its budget holds. */
+static enum status plan_band(const struct mtcnn *d, uint32_t width,
+			     uint32_t out_rows, uint32_t *rows,
+			     struct nn_plan *plan, struct errinfo *err)
+{
+	uint32_t n = out_rows < BAND_ROWS_MAX ? out_rows : BAND_ROWS_MAX;
+
+	for (;; n--) {
+		enum status st = nn_plan_make(plan, d->model, d->pnet,
+					      band_input_rows(n), width, err);
+
+		if (st != ST_OK)
+			return st;
+		if (plan->total_bytes <= d->band_bytes) {
+			*rows = n;
+			return ST_OK;
+		}
+		if (n == 1)
+			return err_set(err, ST_INTERNAL, "band does not fit");
+	}
+}
+
+/* One pyramid level. A band of n output rows needs 2n + 10 rows of the level;
+ * neighbouring bands share 10 of them, which are computed twice. */
+static enum status run_level(struct run *r, double scale, struct errinfo *err)
+{
+	const struct mtcnn *d = r->d;
+	uint32_t width = level_length(r->img->width_px, scale);
+	uint32_t height = level_length(r->img->height_px, scale);
+	const struct window whole = { 0, 0, r->img->width_px,
+				      r->img->height_px };
+	size_t level0 = r->count;
+	struct nn_plan plan;
+	uint32_t out_rows, rows = 1;
+	enum status st;
+
+	if (width < CELL || height < CELL)
+		return ST_OK;
+	/* Pooling rounds odd sizes up, so the last row may hang half over. */
+	out_rows = (height - CELL + 1) / CELL_STEP + 1;
+	st = plan_band(d, width, out_rows, &rows, &plan, err);
+	for (uint32_t y = 0; st == ST_OK && y < out_rows; y += rows) {
+		uint32_t from = CELL_STEP * y;
+		uint32_t in_rows = band_input_rows(rows);
+		const struct nn_tensor *out;
+
+		if (from + in_rows > height) {
+			in_rows = height - from;
+			st = nn_plan_make(&plan, d->model, d->pnet, in_rows,
+					  width, err);
+			if (st != ST_OK)
+				break;
+		}
+		shrink_rows(r->img, &whole, width, height, from, in_rows, d->k,
+			    r->sums,
+			    (int16_t *)(void *)(r->area +
+						plan.tensor[0].offset));
+		out = &plan.tensor[plan.layer_count];
+		collect(r, nn_run(&plan, d->model, d->pnet, d->k, r->area), y,
+			out->height, out->width, (float)scale, level0);
+	}
+	if (st == ST_OK)
+		r->count = level0 + nms_run(r->c + level0, r->count - level0,
+					    OVERLAP_LEVEL, NMS_UNION, r->order);
+	return st;
+}
+
+/* Grows the shorter side so that the box is square around its centre. */
+static void make_square(struct candidate *c)
+{
+	float w = c->x2 - c->x1, h = c->y2 - c->y1;
+	float side = w > h ? w : h;
+
+	c->x1 += w * 0.5f - side * 0.5f;
+	c->y1 += h * 0.5f - side * 0.5f;
+	c->x2 = c->x1 + side;
+	c->y2 = c->y1 + side;
+}
+
+/* Applies the shifts, which are in units of the box's (unpadded) size. */
+static void refine(struct candidate *c, float extra)
+{
+	float w = c->x2 - c->x1 + extra, h = c->y2 - c->y1 + extra;
+
+	c->x1 += c->shift[0] * w;
+	c->y1 += c->shift[1] * h;
+	c->x2 += c->shift[2] * w;
+	c->y2 += c->shift[3] * h;
+}
+
+static enum status run_pyramid(struct run *r, struct errinfo *err)
+{
+	double scale = (double)CELL / r->d->min_face_px;
+	double side = r->img->width_px < r->img->height_px
+			      ? r->img->width_px
+			      : r->img->height_px;
+
+	for (; side * scale >= CELL; scale *= PYRAMID_FACTOR) {
+		enum status st = run_level(r, scale, err);
+
+		if (st != ST_OK)
+			return st;
+	}
+	r->count = nms_run(r->c, r->count, OVERLAP, NMS_UNION, r->order);
+	for (size_t i = 0; i < r->count; i++) {
+		refine(&r->c[i], 0.0f);
+		make_square(&r->c[i]);
+	}
+	return ST_OK;
+}
+
+/* The pixels a candidate covers: from its 1-based, truncated corners. False
+ * when none of them is in the picture. */
+static int candidate_window(const struct image *img, const struct candidate *c,
+			    struct window *win)
+{
+	long x1, y1, x2, y2;
+
+	/* Also turns away what an int could not hold. */
+	if (!(c->x1 > -30000.0f && c->y1 > -30000.0f && c->x2 < 30000.0f &&
+	      c->y2 < 30000.0f))
+		return 0;
+	x1 = (long)c->x1 - 1;
+	y1 = (long)c->y1 - 1;
+	x2 = (long)c->x2;
+	y2 = (long)c->y2;
+	if (x2 <= x1 || y2 <= y1 || x2 <= 0 || y2 <= 0 ||
+	    x1 >= (long)img->width_px || y1 >= (long)img->height_px)
+		return 0;
+	win->x = x1;
+	win->y = y1;
+	win->width = (uint32_t)(x2 - x1);
+	win->height = (uint32_t)(y2 - y1);
+	return 1;
+}
+
+/* Runs a refining net on one candidate; NULL when it lies outside. */
+static const float *look_at(struct run *r, const struct candidate *c,
+			    const struct fgm_net *net,
+			    const struct nn_plan *plan, uint32_t side)
+{
+	struct window win;
+
+	if (!candidate_window(r->img, c, &win))
+		return NULL;
+	shrink_rows(r->img, &win, side, side, 0, side, r->d->k, r->sums,
+		    (int16_t *)(void *)(r->area + plan->tensor[0].offset));
+	return nn_run(plan, r->d->model, net, r->d->k, r->area);
+}
+
+static void run_rnet(struct run *r)
+{
+	size_t n = r->count < RNET_MAX ? r->count : RNET_MAX;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct candidate c = r->c[i];
+		const float *out = look_at(r, &c, r->d->rnet, &r->d->rplan,
+					   RNET_SIDE);
+
+		if (out == NULL)
+			continue;
+		c.score = face_score(out);
+		if (!(c.score > SCORE_R))
+			continue;
+		memcpy(c.shift, out + 2, sizeof(c.shift));
+		r->c[kept++] = c;
+	}
+	r->count = nms_run(r->c, kept, OVERLAP, NMS_UNION, r->order);
+	for (size_t i = 0; i < r->count; i++) {
+		refine(&r->c[i], 1.0f);
+		make_square(&r->c[i]);
+	}
+}
+
+/* O-Net also places the landmarks. They are kept beside the candidates, in
+ * marks[], and found again after suppression through shift[0], which is free
+ * once the box is refined. */
+static void run_onet(struct run *r, float (*marks)[10])
+{
+	size_t n = r->count < ONET_MAX ? r->count : ONET_MAX;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct candidate c = r->c[i];
+		const float *out = look_at(r, &c, r->d->onet, &r->d->oplan,
+					   ONET_SIDE);
+		float w = c.x2 - c.x1 + 1.0f, h = c.y2 - c.y1 + 1.0f;
+
+		if (out == NULL)
+			continue;
+		c.score = face_score(out);
+		if (!(c.score > SCORE_O))
+			continue;
+		for (int j = 0; j < 5; j++) {
+			marks[kept][2 * j] = c.x1 + w * out[6 + j] - 1.0f;
+			marks[kept][2 * j + 1] = c.y1 + h * out[11 + j] - 1.0f;
+		}
+		memcpy(c.shift, out + 2, sizeof(c.shift));
+		refine(&c, 1.0f);
+		c.shift[0] = (float)kept;
+		r->c[kept++] = c;
+	}
+	r->count = nms_run(r->c, kept, OVERLAP, NMS_MINIMUM, r->order);
+}
+
+static void store_face(const struct candidate *c, const float *marks,
+		       struct face *f)
+{
+	float dx, dy;
+
+	f->box[0] = c->x1;
+	f->box[1] = c->y1;
+	f->box[2] = c->x2 - c->x1;
+	f->box[3] = c->y2 - c->y1;
+	f->confidence = c->score;
+	memcpy(f->landmarks, marks, sizeof(f->landmarks));
+	dx = f->landmarks[1][0] - f->landmarks[0][0];
+	dy = f->landmarks[1][1] - f->landmarks[0][1];
+	f->inter_eye_px = sqrtf(dx * dx + dy * dy);
+}
+
+enum status mtcnn_run(const struct mtcnn *d, struct arena *pool,
+		      const struct image *img, struct face *faces, size_t cap,
+		      size_t *count, struct errinfo *err)
+{
+	struct arena_mark mark = arena_get_mark(pool);
+	float marks[ONET_MAX][10];
+	struct run r = { .d = d, .img = img };
+	size_t area_bytes = max_size(
+		d->band_bytes,
+		max_size(d->rplan.total_bytes, d->oplan.total_bytes));
+	enum status st;
+
+	*count = 0;
+	r.c = arena_tail(pool, CANDIDATES_MAX * sizeof(*r.c));
+	r.order = arena_tail(pool, CANDIDATES_MAX * sizeof(*r.order));
+	r.sums = arena_tail(pool, MTCNN_SIDE_MAX_PX * IMAGE_CHANNELS *
+					  sizeof(*r.sums));
+	r.area = arena_tail(pool, area_bytes);
+	if (!r.c || !r.order || !r.sums || !r.area ||
+	    img->width_px > MTCNN_SIDE_MAX_PX ||
+	    img->height_px > MTCNN_SIDE_MAX_PX) {
+		st = err_set(err, ST_INTERNAL, "no room for the detector");
+		goto done;
+	}
+	st = run_pyramid(&r, err);
+	if (st != ST_OK)
+		goto done;
+	run_rnet(&r);
+	run_onet(&r, marks);
+	for (size_t i = 0; i < r.count && *count < cap; i++)
+		store_face(&r.c[i], marks[(size_t)r.c[i].shift[0]],
+			   &faces[(*count)++]);
+done:
+	arena_release(pool, mark);
+	return st;
+}

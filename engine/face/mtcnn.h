@@ -1,0 +1,42 @@
+/* MTCNN: P-Net over a pyramid, R-Net and O-Net over candidates.
+ *
+ * After Zhang et al. 2016, with the authors' thresholds. The pyramid is never
+ * stored: each level is computed from the working picture in bands of rows
+ * just before P-Net needs them. Candidates live in one array of fixed size.
+ * Memory: scratch from the arena's tail, mtcnn_scratch_bytes at most.
+ * Threads: struct mtcnn is read-only after mtcnn_open.
+ */
+#ifndef FACEGATE_MTCNN_H
+#define FACEGATE_MTCNN_H
+
+#include "facetypes.h"
+#include "image/image.h"
+#include "mem/arena.h"
+#include "nn/nn.h"
+#include "status.h"
+
+/* Neither side of a working picture is longer: it bounds a P-Net band. */
+#define MTCNN_SIDE_MAX_PX 1600
+
+struct mtcnn {
+	const struct model *model;
+	const struct fgm_net *pnet, *rnet, *onet;
+	const struct k_table *k;
+	struct nn_plan rplan, oplan;
+	unsigned min_face_px;
+	size_t band_bytes; /* most that one P-Net band may take */
+	size_t scratch_bytes;
+};
+
+/* ST_BAD_MODEL unless the file holds the three nets in their known shapes. */
+enum status mtcnn_open(struct mtcnn *d, const struct model *m,
+		       const struct k_table *k, unsigned min_face_px,
+		       struct errinfo *err) MUST_CHECK;
+
+/* Finds up to cap faces in the picture, in its own pixels, in order of
+ * falling confidence. inter_eye_px is filled in too. */
+enum status mtcnn_run(const struct mtcnn *d, struct arena *pool,
+		      const struct image *img, struct face *faces, size_t cap,
+		      size_t *count, struct errinfo *err) MUST_CHECK;
+
+#endif

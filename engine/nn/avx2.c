@@ -1,0 +1,218 @@
+/* x86-64 with AVX2. Products are taken in 16 bits after widening, because the
+ * 8-bit multiply-add saturates where the reference does not. */
+#include "nn/levels.h"
+#include "nn/store_avx2.h"
+
+#define TILE 3 /* pixels at a time: 12 sums, weights and inputs in 16 registers */
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE __m256i load4_s8(const void *in, size_t at)
+{
+	int32_t v;
+
+	memcpy(&v, (const int8_t *)in + at, sizeof(v));
+	return _mm256_cvtepi8_epi16(_mm_set1_epi32(v));
+}
+
+INLINE __m256i load4_s16(const void *in, size_t at)
+{
+	long long v;
+
+	memcpy(&v, (const int16_t *)in + at, sizeof(v));
+	return _mm256_set1_epi64x(v);
+}
+
+/* One block of 16 outputs for `tile` pixels from p. A vector holds 4 outputs x
+ * 4 inputs; multiply-add leaves two partial sums an output, joined at the end. */
+INLINE void block(const struct k_gemm *g, size_t p, size_t o0, const int8_t *w,
+		  int tile, int wide)
+{
+	__m256i acc[TILE][4];
+
+	for (int t = 0; t < tile; t++)
+		for (int i = 0; i < 4; i++)
+			acc[t][i] = _mm256_setzero_si256();
+	for (size_t k = 0; k < g->groups; k++, w += 64) {
+		__m256i a[TILE];
+
+		for (int t = 0; t < tile; t++) {
+			size_t at = (p + (size_t)t) * g->in_step + 4 * k;
+
+			a[t] = wide ? load4_s16(g->in, at)
+				    : load4_s8(g->in, at);
+		}
+		for (int i = 0; i < 4; i++) {
+			__m256i b = _mm256_cvtepi8_epi16(_mm_load_si128(
+				(const __m128i *)(const void *)(w + 16 * i)));
+
+			for (int t = 0; t < tile; t++)
+				acc[t][i] = _mm256_add_epi32(
+					acc[t][i], _mm256_madd_epi16(a[t], b));
+		}
+	}
+	for (int t = 0; t < tile; t++) {
+		const __m256i *bias =
+			(const __m256i *)(const void *)(g->rq->bias + o0);
+		__m256i lo = _mm256_permute4x64_epi64(
+			_mm256_hadd_epi32(acc[t][0], acc[t][1]), 0xD8);
+		__m256i hi = _mm256_permute4x64_epi64(
+			_mm256_hadd_epi32(acc[t][2], acc[t][3]), 0xD8);
+
+		lo = _mm256_add_epi32(lo, _mm256_loadu_si256(bias));
+		hi = _mm256_add_epi32(hi, _mm256_loadu_si256(bias + 1));
+		store16(g, p + (size_t)t, o0, lo, hi);
+	}
+}
+
+INLINE void gemm(const struct k_gemm *g, int wide)
+{
+	const int8_t *w = g->weights;
+
+	for (size_t o0 = 0; o0 < g->channels; o0 += 16, w += g->groups * 64) {
+		size_t p = 0;
+
+		for (; p + TILE <= g->pixels; p += TILE)
+			block(g, p, o0, w, TILE, wide);
+		for (; p < g->pixels; p++)
+			block(g, p, o0, w, 1, wide);
+	}
+}
+
+static void gemm_s8(const struct k_gemm *g)
+{
+	gemm(g, 0);
+}
+
+static void gemm_s16(const struct k_gemm *g)
+{
+	gemm(g, 1);
+}
+
+INLINE __m256i widen(const int8_t *p)
+{
+	return _mm256_cvtepi8_epi16(
+		_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+
+/* 16 channels. Two products sum to at most 2 * 128 * 127 = 32512, which still
+ * fits 16 bits; then they are widened. */
+INLINE __m128i depthwise16(const struct k_depthwise *d, size_t c,
+			   const int8_t *const *taps, size_t from)
+{
+	const __m256i *bias =
+		(const __m256i *)(const void *)(d->rq->bias + c);
+	__m256i lo = _mm256_loadu_si256(bias);
+	__m256i hi = _mm256_loadu_si256(bias + 1);
+	const int8_t *w = d->weights + c;
+
+	for (size_t t = 0; t < d->tap_count; t += 2) {
+		__m256i s = _mm256_mullo_epi16(
+			widen(taps[t] + from), widen(w + t * d->weight_step));
+
+		if (t + 1 < d->tap_count)
+			s = _mm256_add_epi16(
+				s, _mm256_mullo_epi16(
+					   widen(taps[t + 1] + from),
+					   widen(w +
+						 (t + 1) * d->weight_step)));
+		lo = _mm256_add_epi32(
+			lo, _mm256_cvtepi16_epi32(_mm256_castsi256_si128(s)));
+		hi = _mm256_add_epi32(
+			hi, _mm256_cvtepi16_epi32(
+				    _mm256_extracti128_si256(s, 1)));
+	}
+	return pack8(round8(d->rq, scale8(d->rq, c, lo)),
+		     round8(d->rq, scale8(d->rq, c + 8, hi)));
+}
+
+void k_depthwise_s8_avx2(const struct k_depthwise *d)
+{
+	size_t c = 0;
+
+	for (; c + 16 <= d->channels; c += 16)
+		_mm_storeu_si128((__m128i *)(void *)(d->out + c),
+				 depthwise16(d, c, d->taps, c));
+	if (c < d->channels) {
+		/* The last few are copied, so as not to read past the taps. */
+		int8_t copy[256][16] = { { 0 } }, out[16];
+		const int8_t *taps[256];
+		size_t n = d->channels - c;
+
+		for (size_t t = 0; t < d->tap_count; t++) {
+			memcpy(copy[t], d->taps[t] + c, n);
+			taps[t] = copy[t];
+		}
+		_mm_storeu_si128((__m128i *)(void *)out,
+				 depthwise16(d, c, taps, 0));
+		memcpy(d->out + c, out, n);
+	}
+}
+
+void k_maxpool_s16_avx2(const int16_t *const *taps, size_t tap_count,
+			size_t channels, int16_t *out)
+{
+	size_t c = 0;
+
+	for (; c + 16 <= channels; c += 16) {
+		__m256i top = _mm256_loadu_si256(
+			(const __m256i *)(const void *)(taps[0] + c));
+
+		for (size_t t = 1; t < tap_count; t++)
+			top = _mm256_max_epi16(
+				top,
+				_mm256_loadu_si256(
+					(const __m256i *)(const void *)(taps[t] +
+									c)));
+		_mm256_storeu_si256((__m256i *)(void *)(out + c), top);
+	}
+	for (; c < channels; c++) {
+		int16_t top = taps[0][c];
+
+		for (size_t t = 1; t < tap_count; t++)
+			if (taps[t][c] > top)
+				top = taps[t][c];
+		out[c] = top;
+	}
+}
+
+int32_t k_dot_s8_avx2(const int8_t *a, const int8_t *b, size_t n)
+{
+	__m256i sum = _mm256_setzero_si256();
+	__m128i s;
+
+	for (size_t i = 0; i < n; i += 16)
+		sum = _mm256_add_epi32(
+			sum, _mm256_madd_epi16(widen(a + i), widen(b + i)));
+	s = _mm_add_epi32(_mm256_castsi256_si128(sum),
+			  _mm256_extracti128_si256(sum, 1));
+	s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4E));
+	s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0xB1));
+	return _mm_cvtsi128_si32(s);
+}
+
+void k_add_row_u8_avx2(uint32_t *sums, const uint8_t *row, size_t n)
+{
+	size_t i = 0;
+
+	for (; i + 8 <= n; i += 8) {
+		__m256i v = _mm256_cvtepu8_epi32(_mm_loadl_epi64(
+			(const __m128i *)(const void *)(row + i)));
+		__m256i *s = (__m256i *)(void *)(sums + i);
+
+		_mm256_storeu_si256(s,
+				    _mm256_add_epi32(_mm256_loadu_si256(s), v));
+	}
+	for (; i < n; i++)
+		sums[i] += row[i];
+}
+
+const struct k_table k_table_avx2 = {
+	.name = "avx2",
+	.gemm_s8 = gemm_s8,
+	.gemm_s16 = gemm_s16,
+	.depthwise_s8 = k_depthwise_s8_avx2,
+	.maxpool_s16 = k_maxpool_s16_avx2,
+	.dot_s8 = k_dot_s8_avx2,
+	.add_row_u8 = k_add_row_u8_avx2,
+};

@@ -1,0 +1,40 @@
+/* Chooses the kernel level once, before threads start. */
+#include <string.h>
+
+#include "nn/kernels.h"
+#include "nn/levels.h"
+
+size_t k_available(const struct k_table *tables[K_LEVELS_MAX])
+{
+	size_t n = 0;
+
+	tables[n++] = &k_table_scalar;
+#if defined(__x86_64__)
+	/* These built-ins also ask the operating system (XGETBV) whether the
+	 * wide registers are saved at all. */
+	__builtin_cpu_init();
+	if (__builtin_cpu_supports("avx2")) {
+		tables[n++] = &k_table_avx2;
+		if (__builtin_cpu_supports("avx512f") &&
+		    __builtin_cpu_supports("avx512bw") &&
+		    __builtin_cpu_supports("avx512dq") &&
+		    __builtin_cpu_supports("avx512vl") &&
+		    __builtin_cpu_supports("avx512vnni"))
+			tables[n++] = &k_table_avx512vnni;
+	}
+#endif
+	return n;
+}
+
+const struct k_table *k_select(const char *name)
+{
+	const struct k_table *tables[K_LEVELS_MAX];
+	size_t n = k_available(tables);
+
+	if (name == NULL || name[0] == '\0')
+		return tables[n - 1];
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(tables[i]->name, name) == 0)
+			return tables[i];
+	return NULL;
+}

@@ -1,0 +1,80 @@
+/* The inner loops, one table of functions per instruction set level.
+ *
+ * scalar.c is the definition of right; every other level gives the same bits.
+ * The arithmetic and the packing of weights are those of docs/model-format.md.
+ * Kernels never read outside the operands described here, and write only the
+ * outputs. All pointers may be unaligned except weights (64 bytes).
+ */
+#ifndef FACEGATE_KERNELS_H
+#define FACEGATE_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/format.h"
+
+/* How int32 sums become outputs. bias, scale and slope have room for the
+ * channels rounded up to 16; slope is NULL when the layer has none. */
+struct k_requant {
+	const int32_t *bias;
+	const uint16_t *scale; /* bf16 */
+	const int16_t *slope;  /* 1/4096 */
+	enum fgm_type out_type;
+	int32_t out_zero, out_min, out_max;
+	int32_t res_zero;
+	float res_scale;
+};
+
+/* pixels x channels outputs, each a sum over 4 * groups products. */
+struct k_gemm {
+	const void *in;      /* s8 or s16: pixel p starts at in + p * in_step */
+	size_t in_step;      /* elements */
+	size_t pixels;
+	size_t groups;       /* of FGM_K_GROUP inputs */
+	const int8_t *weights;
+	size_t channels;
+	void *out;           /* out_type: pixel p at out + p * out_step */
+	size_t out_step;     /* elements */
+	const void *residual; /* of the output's type and layout, or NULL */
+	size_t residual_step; /* elements */
+	const struct k_requant *rq;
+};
+
+/* One output pixel of a depthwise conv: taps[t] points to `channels` inputs
+ * (or to a vector of padding), weights + t * weight_step to theirs. */
+struct k_depthwise {
+	const int8_t *const *taps;
+	size_t tap_count;
+	const int8_t *weights;
+	size_t weight_step; /* channels rounded up to 16 */
+	size_t channels;
+	int8_t *out;
+	const struct k_requant *rq;
+};
+
+struct k_table {
+	const char *name; /* "scalar", "avx2", ... */
+	void (*gemm_s8)(const struct k_gemm *g);
+	void (*gemm_s16)(const struct k_gemm *g);
+	void (*depthwise_s8)(const struct k_depthwise *d);
+	/* out[i] = max over taps of taps[t][i], i < channels. */
+	void (*maxpool_s16)(const int16_t *const *taps, size_t tap_count,
+			    size_t channels, int16_t *out);
+	/* Sum of a[i] * b[i], i < n; n a multiple of 16. */
+	int32_t (*dot_s8)(const int8_t *a, const int8_t *b, size_t n);
+	/* sums[i] += row[i], i < n. */
+	void (*add_row_u8)(uint32_t *sums, const uint8_t *row, size_t n);
+};
+
+/* The best level this processor has, or the one named (NULL: best). Returns
+ * NULL when the named one is unknown or not available here. Call it before
+ * threads start; tables are constant. */
+const struct k_table *k_select(const char *name);
+
+/* Every level this processor can run, scalar first; returns how many. */
+#define K_LEVELS_MAX 8
+size_t k_available(const struct k_table *tables[K_LEVELS_MAX]);
+
+extern const struct k_table k_table_scalar;
+
+#endif

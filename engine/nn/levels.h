@@ -1,0 +1,17 @@
+/* The tables of all levels; which of them exist depends on the machine. */
+#ifndef FACEGATE_LEVELS_H
+#define FACEGATE_LEVELS_H
+
+#include "nn/kernels.h"
+
+extern const struct k_table k_table_avx2;       /* x86-64 with AVX2 */
+extern const struct k_table k_table_avx512vnni; /* F, BW, DQ, VL and VNNI */
+
+/* What the levels above AVX2 take over unchanged. */
+void k_depthwise_s8_avx2(const struct k_depthwise *d);
+void k_maxpool_s16_avx2(const int16_t *const *taps, size_t tap_count,
+			size_t channels, int16_t *out);
+int32_t k_dot_s8_avx2(const int8_t *a, const int8_t *b, size_t n);
+void k_add_row_u8_avx2(uint32_t *sums, const uint8_t *row, size_t n);
+
+#endif

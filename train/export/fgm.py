@@ -1,0 +1,192 @@
+"""The model file format (docs/model-format.md): layers, writer and reader."""
+
+import dataclasses
+import struct
+import zlib
+
+import numpy as np
+
+CONV, DEPTHWISE, MAXPOOL = 1, 2, 3
+S8, S16, F32 = 1, 2, 3
+NONE = 0xFFFF
+SLOPE_ONE = 4096
+
+HEADER = "<4s11I16s"
+NET = "<8s5H2B3I"
+LAYER = "<8B4B4H5hHf7I"
+
+
+@dataclasses.dataclass
+class Layer:
+    """One layer as the engine runs it. weights: int8 (out, in, kh, kw), for
+    depthwise (out, 1, kh, kw); bias int64, scale float (a bf16 value) and
+    slope (real) are per output."""
+    op: int
+    in_type: int
+    out_type: int
+    kernel: int
+    stride: int
+    pad: tuple            # top, left, bottom, right
+    in_channels: int
+    out_channels: int
+    input: int
+    residual: int = NONE
+    in_zero: int = 0
+    out_zero: int = 0
+    out_min: int = 0
+    out_max: int = 0
+    res_zero: int = 0
+    res_scale: float = 0.0
+    weights: np.ndarray = None
+    bias: np.ndarray = None
+    scale: np.ndarray = None
+    slope: np.ndarray = None  # int, 1/4096, or None
+
+
+@dataclasses.dataclass
+class Net:
+    name: str
+    in_height: int
+    in_width: int
+    in_channels: int
+    in_type: int
+    layers: list
+
+
+def bf16_up(x):
+    """The smallest bf16 value that is not below x (x positive float)."""
+    bits = np.asarray(x, np.float32).view(np.uint32).astype(np.uint64)
+    bits = (bits + 0xFFFF) & np.uint64(0xFFFF0000)
+    return bits.astype(np.uint32).view(np.float32)
+
+
+def round_up(n, m):
+    return -(-n // m) * m
+
+
+def pack_weights(layer):
+    w = layer.weights.astype(np.int8)
+    out = round_up(layer.out_channels, 16)
+    if layer.op == DEPTHWISE:
+        flat = np.zeros((layer.kernel * layer.kernel, out), np.int8)
+        flat[:, :layer.out_channels] = w.reshape(layer.out_channels, -1).T
+        return flat.tobytes()
+    k = layer.kernel * layer.kernel * layer.in_channels
+    flat = np.zeros((out, round_up(k, 4)), np.int8)
+    flat[:layer.out_channels, :k] = w.transpose(0, 2, 3, 1).reshape(layer.out_channels, k)
+    blocks = flat.reshape(out // 16, 16, -1, 4).transpose(0, 2, 1, 3)
+    return np.ascontiguousarray(blocks).tobytes()
+
+
+def unpack_weights(layer, raw):
+    out = round_up(layer.out_channels, 16)
+    flat = np.frombuffer(raw, np.int8)
+    n, k = layer.out_channels, layer.kernel
+    if layer.op == DEPTHWISE:
+        return flat.reshape(k * k, out)[:, :n].T.reshape(n, 1, k, k)
+    blocks = flat.reshape(out // 16, -1, 16, 4).transpose(0, 2, 1, 3).reshape(out, -1)
+    length = k * k * layer.in_channels
+    return blocks[:n, :length].reshape(n, k, k, layer.in_channels).transpose(0, 3, 1, 2)
+
+
+def pack_channels(layer):
+    out = round_up(layer.out_channels, 16)
+    bias = np.zeros(out, np.int32)
+    scale = np.zeros(out, np.float32)
+    slope = np.zeros(out, np.int16)
+    n = layer.out_channels
+    assert np.abs(layer.bias).max() < 2**31
+    bias[:n], scale[:n] = layer.bias, layer.scale
+    if layer.slope is not None:
+        slope[:n] = layer.slope
+    bits = scale.view(np.uint32)
+    assert not (bits & 0xFFFF).any(), "scale is not bf16"
+    return bias.tobytes() + (bits >> 16).astype(np.uint16).tobytes() + slope.tobytes()
+
+
+def sums_fit(layer):
+    """The loader's rule: no sum can leave int32."""
+    top = 128 if layer.in_type == S8 else 32768
+    sums = np.abs(layer.weights.astype(np.int64)).reshape(layer.out_channels, -1).sum(1)
+    return sums * top + np.abs(layer.bias) <= 2**31 - 1
+
+
+def write(path, name, nets, cuts, note):
+    """Writes the file; cuts is a list of (fmr, score). Returns its bytes."""
+    layers = [l for net in nets for l in net.layers]
+    off = struct.calcsize(HEADER)
+    nets_off = off
+    off += struct.calcsize(NET) * len(nets)
+    layers_off = off
+    off += struct.calcsize(LAYER) * len(layers)
+    cuts_off = off
+    off += 8 * len(cuts)
+    note_off = off
+    note = note.encode()
+    off += len(note)
+    body = bytearray(off)
+    body[note_off:] = note
+
+    def place(raw, align):
+        body.extend(bytes(round_up(len(body), align) - len(body)))
+        at = len(body)
+        body.extend(raw)
+        return at, len(raw)
+
+    weights = [place(pack_weights(l), 64) if l.op != MAXPOOL else (0, 0) for l in layers]
+    channels = [place(pack_channels(l), 16) if l.op != MAXPOOL else (0, 0) for l in layers]
+    first = 0
+    for i, net in enumerate(nets):
+        struct.pack_into(NET, body, nets_off + i * struct.calcsize(NET), net.name.encode(), first,
+                         len(net.layers), net.in_height, net.in_width, net.in_channels,
+                         net.in_type, 0, 0, 0, 0)
+        first += len(net.layers)
+    for i, l in enumerate(layers):
+        assert l.op == MAXPOOL or sums_fit(l).all(), f"layer {i}: sums can leave int32"
+        struct.pack_into(LAYER, body, layers_off + i * struct.calcsize(LAYER),
+                         l.op, l.in_type, l.out_type, 1 if l.slope is not None else 0,
+                         l.kernel, l.kernel, l.stride, 0, *l.pad,
+                         l.in_channels, l.out_channels, l.input, l.residual,
+                         l.in_zero, l.out_zero, l.out_min, l.out_max, l.res_zero, 0, l.res_scale,
+                         *weights[i], *channels[i], 0, 0, 0)
+    for i, (fmr, score) in enumerate(cuts):
+        struct.pack_into("<2f", body, cuts_off + 8 * i, fmr, score)
+    head = [b"FGM1", 1, len(body), 0, len(nets), nets_off, len(layers), layers_off,
+            len(cuts), cuts_off, note_off, len(note), name.encode()]
+    struct.pack_into(HEADER, body, 0, *head)
+    head[3] = zlib.crc32(bytes(body[16:]))
+    struct.pack_into(HEADER, body, 0, *head)
+    with open(path, "wb") as f:
+        f.write(body)
+    return bytes(body)
+
+
+def read(path):
+    """Reads a file back: (name, nets, cuts, note)."""
+    with open(path, "rb") as f:
+        body = f.read()
+    h = struct.unpack_from(HEADER, body)
+    assert h[0] == b"FGM1" and h[1] == 1 and h[2] == len(body) and h[3] == zlib.crc32(body[16:])
+    layers = []
+    for i in range(h[6]):
+        v = struct.unpack_from(LAYER, body, h[7] + i * struct.calcsize(LAYER))
+        l = Layer(op=v[0], in_type=v[1], out_type=v[2], kernel=v[4], stride=v[6], pad=v[8:12],
+                  in_channels=v[12], out_channels=v[13], input=v[14], residual=v[15],
+                  in_zero=v[16], out_zero=v[17], out_min=v[18], out_max=v[19], res_zero=v[20],
+                  res_scale=v[22])
+        if l.op != MAXPOOL:
+            l.weights = unpack_weights(l, body[v[23]:v[23] + v[24]])
+            pad, n, at = round_up(l.out_channels, 16), l.out_channels, v[25]
+            l.bias = np.frombuffer(body, np.int32, n, at).astype(np.int64)
+            l.scale = (np.frombuffer(body, np.uint16, n, at + 4 * pad).astype(np.uint32)
+                       << 16).view(np.float32)
+            if v[3] & 1:
+                l.slope = np.frombuffer(body, np.int16, n, at + 6 * pad)
+        layers.append(l)
+    nets = []
+    for i in range(h[4]):
+        v = struct.unpack_from(NET, body, h[5] + i * struct.calcsize(NET))
+        nets.append(Net(v[0].rstrip(b"\0").decode(), v[3], v[4], v[5], v[6],
+                        layers[v[1]:v[1] + v[2]]))
+    cuts = [struct.unpack_from("<2f", body, h[9] + 8 * i) for i in range(h[8])]
+    return h[12].rstrip(b"\0").decode(), nets, cuts, body[h[10]:h[10] + h[11]].decode()

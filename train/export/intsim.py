@@ -1,0 +1,62 @@
+"""The engine's integer arithmetic in Python, bit for bit (docs/model-format.md).
+
+Sums are computed by float64 convolutions, which are exact below 2^53; the
+requantisation then follows the one rounding rule in float32.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from . import fgm
+
+
+def pixels(rgb, in_type):
+    """The pixel rule: (n, h, w, 3) values 0..255 to the net's integers."""
+    rgb = np.asarray(rgb, np.float64)
+    if in_type == fgm.S8:
+        return (rgb - 128).astype(np.int64)
+    return (np.rint(rgb * 64) - 8160).astype(np.int64)
+
+
+def _pool(x, layer):
+    t = torch.from_numpy(x.astype(np.float64)).permute(0, 3, 1, 2)
+    y = F.max_pool2d(t, layer.kernel, layer.stride, ceil_mode=True)
+    return y.permute(0, 2, 3, 1).numpy().astype(np.int64)
+
+
+def _sums(x, layer):
+    t, left, b, r = layer.pad
+    x = np.pad(x, ((0, 0), (t, b), (left, r), (0, 0)), constant_values=layer.in_zero)
+    groups = layer.in_channels if layer.op == fgm.DEPTHWISE else 1
+    y = F.conv2d(torch.from_numpy(x.astype(np.float64)).permute(0, 3, 1, 2),
+                 torch.from_numpy(layer.weights.astype(np.float64)),
+                 stride=layer.stride, groups=groups)
+    return y.permute(0, 2, 3, 1).numpy().astype(np.int64) + layer.bias
+
+
+def requantise(acc, layer, residual=None):
+    y = acc.astype(np.float32) * layer.scale.astype(np.float32)
+    if layer.slope is not None:
+        slope = layer.slope.astype(np.float32) / np.float32(4096)
+        y = np.where(acc < 0, y * slope, y)
+    if residual is not None:
+        y = y + (residual - layer.res_zero).astype(np.float32) * np.float32(layer.res_scale)
+    if layer.out_type == fgm.F32:
+        return y
+    y = np.clip(y, np.float32(layer.out_min - layer.out_zero),
+                np.float32(layer.out_max - layer.out_zero))
+    return np.rint(y).astype(np.int64) + layer.out_zero
+
+
+def run(net, x, every=False):
+    """x: integers (n, h, w, c). Returns the last output, or all tensors."""
+    tensors = [x]
+    for layer in net.layers:
+        src = tensors[layer.input]
+        if layer.op == fgm.MAXPOOL:
+            tensors.append(_pool(src, layer))
+            continue
+        res = tensors[layer.residual] if layer.residual != fgm.NONE else None
+        tensors.append(requantise(_sums(src, layer), layer, res))
+    return tensors if every else tensors[-1]

@@ -1,0 +1,47 @@
+"""Float layers to the engine's integer layers."""
+
+import numpy as np
+
+from . import fgm
+
+
+def quantise(w, b, *, op, in_type, out_type, stride, pad, in_scale, in_zero, out_scale, out_zero,
+             input, slope=None, residual=fgm.NONE, res_scale=0.0, res_zero=0, in_half=False,
+             clip=None):
+    """One conv or depthwise layer. w is (out, in, kh, kw), float, batch norm
+    folded; scales are real = (q - zero) * scale. in_half: the input's integer q
+    stands for q + 1/2 (the s8 pixel rule). clip: largest |w| per channel that
+    the 127 steps reach (default: the largest there is)."""
+    out = w.shape[0]
+    flat = w.reshape(out, -1)
+    top = np.maximum(np.abs(flat).max(1) if clip is None else clip, 1e-12)
+    for _ in range(40):
+        # The scale is a bf16 value, so the weights' step follows from it.
+        scale = fgm.bf16_up(top / 127 * in_scale / out_scale)
+        step = scale.astype(np.float64) * out_scale / in_scale
+        q = np.clip(np.rint(flat / step[:, None]), -127, 127)
+        bias = np.rint(b / (step * in_scale) - in_zero * q.sum(1)
+                       + (0.5 * q.sum(1) if in_half else 0)).astype(np.int64)
+        lo, hi = (-128, 127) if out_type == fgm.S8 else (-32768, 32767)
+        layer = fgm.Layer(
+            op=op, in_type=in_type, out_type=out_type, kernel=w.shape[2], stride=stride, pad=pad,
+            in_channels=out if op == fgm.DEPTHWISE else w.shape[1], out_channels=out, input=input,
+            residual=residual, in_zero=in_zero, out_zero=out_zero if out_type != fgm.F32 else 0,
+            out_min=lo if out_type != fgm.F32 else 0, out_max=hi if out_type != fgm.F32 else 0,
+            res_zero=res_zero, res_scale=res_scale, weights=q.reshape(w.shape).astype(np.int8),
+            bias=bias, scale=scale)
+        if slope is not None:
+            layer.slope = np.clip(np.rint(np.asarray(slope) * fgm.SLOPE_ONE),
+                                  -32768, 32767).astype(np.int16)
+        bad = ~fgm.sums_fit(layer)
+        if not bad.any():
+            return layer
+        # Coarser weights for the channels whose sums could leave int32.
+        top = np.where(bad, top * 1.1, top)
+    raise ValueError("sums do not fit int32")
+
+
+def pool(kernel, channels, input):
+    """Caffe's max pool: stride 2, sizes rounded up, on s16."""
+    return fgm.Layer(op=fgm.MAXPOOL, in_type=fgm.S16, out_type=fgm.S16, kernel=kernel, stride=2,
+                     pad=(0, 0, 0, 0), in_channels=channels, out_channels=channels, input=input)
