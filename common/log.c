@@ -1,12 +1,15 @@
+/* One line is put together on the stack and written with one call, so lines of
+ * different threads never mix. The level is the only state. */
 #include "log.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
-#define LINE_MAX_BYTES 1024
+#define LINE_BYTES 1024
 
 static _Atomic int current = LOG_INFO;
 
@@ -15,35 +18,45 @@ void log_set_level(enum log_level level)
 	atomic_store(&current, (int)level);
 }
 
+/* What snprintf says it wanted to write, cut to what fitted. */
+static size_t written(int wanted, size_t room)
+{
+	if (wanted < 0)
+		return 0;
+	return (size_t)wanted < room ? (size_t)wanted : room - 1;
+}
+
 void log_line(enum log_level level, const char *event, const char *fmt, ...)
 {
 	static const char *const names[] = { "error", "warn", "info", "debug" };
-	char line[LINE_MAX_BYTES];
+	const size_t room = LINE_BYTES - 1; /* the line feed has its place */
+	char line[LINE_BYTES];
 	struct timespec now;
 	struct tm tm;
 	va_list args;
 	size_t n;
-	int w;
+	ssize_t done;
 
 	if ((int)level > atomic_load(&current))
 		return;
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
-	n = strftime(line, sizeof(line), "%Y-%m-%dT%H:%M:%S", &tm);
-	w = snprintf(line + n, sizeof(line) - n, ".%03ldZ level=%s event=%s ",
-		     now.tv_nsec / 1000000, names[level], event);
-	n += (size_t)w;
+	n = strftime(line, room, "%Y-%m-%dT%H:%M:%S", &tm);
+	n += written(snprintf(line + n, room - n, ".%03ldZ level=%s event=%s ",
+			      now.tv_nsec / 1000000, names[level], event),
+		     room - n);
 	va_start(args, fmt);
-	w = vsnprintf(line + n, sizeof(line) - n - 1, fmt, args);
+	n += written(vsnprintf(line + n, room - n, fmt, args), room - n);
 	va_end(args);
-	if (w > 0)
-		n += (size_t)w < sizeof(line) - n - 1 ? (size_t)w
-						      : sizeof(line) - n - 2;
 	/* A line feed inside a value would fake a second line. */
 	for (size_t i = 0; i < n; i++)
-		if ((unsigned char)line[i] < 0x20)
+		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
 			line[i] = ' ';
+	while (line[n - 1] == ' ')
+		n--;
 	line[n++] = '\n';
-	if (write(STDERR_FILENO, line, n) < 0)
-		return; /* nowhere left to say it */
+	do
+		done = write(STDERR_FILENO, line, n);
+	while (done < 0 && errno == EINTR);
+	/* Any other failure: there is nowhere left to say it. */
 }

@@ -1,3 +1,5 @@
+/* The texts of the status codes and the recording of error details. Holds no
+ * state: the caller owns every struct errinfo. */
 #include "status.h"
 
 #include <stdarg.h>

@@ -1,5 +1,9 @@
+/* The table of keys and everything that is derived from it: defaults, reading,
+ * checking, printing. The caller owns struct config; there is no other state.
+ */
 #include "config.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
@@ -22,7 +26,7 @@ struct key {
 
 #define KEY(NAME, TYPE, MIN, MAX, PRESET, HELP)                                \
 	{                                                                      \
-		#NAME, TYPE, offsetof(struct config, NAME), MIN, MAX, PRESET,  \
+#NAME, TYPE, offsetof(struct config, NAME), MIN, MAX, PRESET,  \
 			HELP                                                   \
 	}
 
@@ -94,74 +98,103 @@ static enum status bad_value(struct errinfo *err, const struct key *k,
 		       value, want);
 }
 
-static enum status out_of_range(struct errinfo *err, const struct key *k,
-				const char *value)
+static enum status set_text(const struct key *k, char *field, const char *value,
+			    struct errinfo *err)
 {
-	return err_set(err, ST_BAD_CONFIG, "%s: %.60s is not within %g and %g",
-		       k->name, value, k->min, k->max);
+	size_t length = strlen(value);
+
+	if (length == 0)
+		return err_set(err, ST_BAD_CONFIG, "%s: must not be empty",
+			       k->name);
+	if (length >= CFG_TEXT_MAX)
+		return err_set(err, ST_BAD_CONFIG,
+			       "%s: \"%.40s...\" is longer than %d bytes",
+			       k->name, value, CFG_TEXT_MAX - 1);
+	for (size_t i = 0; i < length; i++)
+		if (iscntrl((unsigned char)value[i]))
+			return err_set(err, ST_BAD_CONFIG,
+				       "%s: byte %zu is a control character",
+				       k->name, i + 1);
+	memcpy(field, value, length + 1);
+	return ST_OK;
+}
+
+static enum status set_int(const struct key *k, int64_t *field,
+			   const char *value, struct errinfo *err)
+{
+	const long long min = (long long)k->min, max = (long long)k->max;
+	char *end;
+	long long v;
+
+	errno = 0;
+	v = strtoll(value, &end, 10);
+	if (end == value || *end != '\0' || isspace((unsigned char)value[0]))
+		return bad_value(err, k, value, "a whole number");
+	if (errno == ERANGE || v < min || v > max)
+		return err_set(err, ST_BAD_CONFIG,
+			       "%s: %.60s is outside %lld to %lld", k->name,
+			       value, min, max);
+	*field = v;
+	return ST_OK;
+}
+
+static enum status set_real(const struct key *k, double *field,
+			    const char *value, struct errinfo *err)
+{
+	char *end;
+	double v = strtod(value, &end);
+
+	if (end == value || *end != '\0' || !isfinite(v) ||
+	    isspace((unsigned char)value[0]))
+		return bad_value(err, k, value, "a number");
+	if (v < k->min || v > k->max)
+		return err_set(err, ST_BAD_CONFIG,
+			       "%s: %.60s is outside %g to %g", k->name, value,
+			       k->min, k->max);
+	*field = v;
+	return ST_OK;
 }
 
 static enum status set_key(struct config *cfg, const struct key *k,
 			   const char *value, struct errinfo *err)
 {
-	char *field = (char *)cfg + k->offset;
-	char *end;
+	void *field = (char *)cfg + k->offset;
 
-	errno = 0;
 	switch (k->type) {
 	case TYPE_TEXT:
-		if (value[0] == '\0')
-			return bad_value(err, k, value, "a text");
-		if (strlen(value) >= CFG_TEXT_MAX)
-			return bad_value(err, k, value, "short enough");
-		strncpy(field, value, CFG_TEXT_MAX - 1);
-		field[CFG_TEXT_MAX - 1] = '\0';
-		return ST_OK;
+		return set_text(k, field, value, err);
+	case TYPE_INT:
+		return set_int(k, field, value, err);
+	case TYPE_REAL:
+		return set_real(k, field, value, err);
 	case TYPE_BOOL:
-		if (strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
-			return bad_value(err, k, value, "true or false");
-		*(bool *)(void *)field = value[0] == 't';
-		return ST_OK;
-	case TYPE_INT: {
-		long long v = strtoll(value, &end, 10);
-
-		if (end == value || *end != '\0' || errno != 0 ||
-		    isspace((unsigned char)value[0]))
-			return bad_value(err, k, value, "a whole number");
-		if ((double)v < k->min || (double)v > k->max)
-			return out_of_range(err, k, value);
-		*(int64_t *)(void *)field = v;
-		return ST_OK;
+		break;
 	}
-	default: {
-		double v = strtod(value, &end);
-
-		if (end == value || *end != '\0' || !isfinite(v) ||
-		    isspace((unsigned char)value[0]))
-			return bad_value(err, k, value, "a number");
-		if (v < k->min || v > k->max)
-			return out_of_range(err, k, value);
-		*(double *)(void *)field = v;
-		return ST_OK;
-	}
-	}
+	if (strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
+		return bad_value(err, k, value, "true or false");
+	*(bool *)field = value[0] == 't';
+	return ST_OK;
 }
 
 void cfg_defaults(struct config *cfg)
 {
 	memset(cfg, 0, sizeof(*cfg));
-	for (size_t i = 0; i < KEY_COUNT; i++)
-		if (set_key(cfg, &keys[i], keys[i].preset, NULL) != ST_OK)
-			abort(); /* the table contradicts itself */
+	for (size_t i = 0; i < KEY_COUNT; i++) {
+		enum status st = set_key(cfg, &keys[i], keys[i].preset, NULL);
+
+		assert(st == ST_OK);
+		(void)st;
+	}
 }
 
-enum status cfg_set(struct config *cfg, const char *name, const char *value,
+enum status cfg_set(struct config *cfg, const char *key, const char *value,
 		    struct errinfo *err)
 {
-	const struct key *k = find(name);
+	const struct key *k = find(key);
 
 	if (k == NULL)
-		return err_set(err, ST_BAD_CONFIG, "unknown key %.60s", name);
+		return err_set(err, ST_BAD_CONFIG, "unknown key \"%.60s\"",
+			       key);
 	return set_key(cfg, k, value, err);
 }
 
@@ -178,11 +211,40 @@ static char *trim(char *s)
 	return s;
 }
 
+/* Sets what one line says; seen[] holds the line each key was last set in. */
+static enum status read_line(struct config *cfg, char *line, unsigned number,
+			     unsigned *seen, struct errinfo *err)
+{
+	char *key = trim(line);
+	char *value = strchr(key, '=');
+	const struct key *k;
+
+	if (*key == '\0' || *key == '#')
+		return ST_OK;
+	if (value == NULL)
+		return err_set(err, ST_BAD_CONFIG,
+			       "\"%.60s\" is not of the form key = value", key);
+	*value++ = '\0';
+	key = trim(key);
+	k = find(key);
+	if (k == NULL)
+		return err_set(err, ST_BAD_CONFIG, "unknown key \"%.60s\"",
+			       key);
+	/* The earlier value could not take effect. */
+	if (seen[k - keys] != 0)
+		return err_set(err, ST_BAD_CONFIG,
+			       "%s is already set in line %u", key,
+			       seen[k - keys]);
+	seen[k - keys] = number;
+	return set_key(cfg, k, trim(value), err);
+}
+
 enum status cfg_read_file(struct config *cfg, const char *path,
 			  struct errinfo *err)
 {
 	FILE *f = fopen(path, "re");
 	char line[LINE_BYTES];
+	unsigned seen[KEY_COUNT] = { 0 };
 	unsigned number = 0;
 	enum status st = ST_OK;
 
@@ -191,27 +253,15 @@ enum status cfg_read_file(struct config *cfg, const char *path,
 			       strerror(errno));
 	while (st == ST_OK && fgets(line, sizeof(line), f) != NULL) {
 		struct errinfo why;
-		char *key, *value;
 
 		number++;
-		if (strchr(line, '\n') == NULL && !feof(f)) {
-			st = err_set(err, ST_BAD_CONFIG,
-				     "%.100s line %u: longer than %d bytes",
-				     path, number, LINE_BYTES - 2);
-			break;
-		}
-		key = trim(line);
-		if (*key == '\0' || *key == '#')
-			continue;
-		value = strchr(key, '=');
-		if (value == NULL) {
-			st = err_set(err, ST_BAD_CONFIG,
-				     "%.100s line %u: no '='", path, number);
-			break;
-		}
-		*value++ = '\0';
 		err_clear(&why);
-		st = cfg_set(cfg, trim(key), trim(value), &why);
+		if (strchr(line, '\n') == NULL && !feof(f))
+			st = err_set(&why, ST_BAD_CONFIG,
+				     "longer than %d bytes, or binary",
+				     LINE_BYTES - 2);
+		else
+			st = read_line(cfg, line, number, seen, &why);
 		if (st != ST_OK)
 			err_set(err, st, "%.60s line %u: %.110s", path, number,
 				why.text);
@@ -226,30 +276,30 @@ enum status cfg_read_file(struct config *cfg, const char *path,
 enum status cfg_read_env(struct config *cfg, char *const *environ_list,
 			 struct errinfo *err)
 {
+	const size_t prefix = strlen(ENV_PREFIX);
+
 	for (; *environ_list != NULL; environ_list++) {
-		const char *name = *environ_list + strlen(ENV_PREFIX);
-		const char *eq = strchr(*environ_list, '=');
-		char key[64];
-		size_t n;
+		const char *name = *environ_list;
+		const char *eq = strchr(name, '=');
+		char key[64] = "";
 		struct errinfo why;
 		enum status st;
 
-		if (strncmp(*environ_list, ENV_PREFIX, strlen(ENV_PREFIX)) !=
-			    0 ||
-		    eq == NULL)
+		if (strncmp(name, ENV_PREFIX, prefix) != 0 || eq == NULL)
 			continue;
-		n = (size_t)(eq - name);
-		if (n >= sizeof(key))
-			n = sizeof(key) - 1;
-		for (size_t i = 0; i < n; i++)
-			key[i] = (char)tolower((unsigned char)name[i]);
-		key[n] = '\0';
+		/* A name too long for key[] is cut, and then unknown. */
+		for (size_t i = 0; i + 1 < sizeof(key); i++) {
+			if (name + prefix + i == eq)
+				break;
+			key[i] = (char)tolower((unsigned char)name[prefix + i]);
+		}
 		if (strcmp(key, "isa") == 0 || strcmp(key, "config") == 0)
 			continue;
 		err_clear(&why);
 		st = cfg_set(cfg, key, eq + 1, &why);
 		if (st != ST_OK)
-			return err_set(err, st, "%s%.60s: %.110s", ENV_PREFIX,
+			return err_set(err, st, "%.*s: %.110s",
+				       eq - name < 70 ? (int)(eq - name) : 70,
 				       name, why.text);
 	}
 	return ST_OK;
@@ -261,7 +311,7 @@ enum status cfg_check(const struct config *cfg, struct errinfo *err)
 					      "debug" };
 	bool known = false;
 
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
 		known |= strcmp(cfg->log_level, levels[i]) == 0;
 	if (!known)
 		return err_set(err, ST_BAD_CONFIG,
@@ -270,13 +320,21 @@ enum status cfg_check(const struct config *cfg, struct errinfo *err)
 			       cfg->log_level);
 	if (strpbrk(cfg->embedder, "/.") != NULL)
 		return err_set(err, ST_BAD_CONFIG,
-			       "embedder: \"%.40s\" is not a name",
+			       "embedder: \"%.40s\" is not a name without "
+			       "dot and slash",
 			       cfg->embedder);
 	if (cfg->connections_per_ip > cfg->connections_max)
 		return err_set(err, ST_BAD_CONFIG,
 			       "connections_per_ip: %lld cannot take effect "
 			       "above connections_max, %lld",
 			       (long long)cfg->connections_per_ip,
+			       (long long)cfg->connections_max);
+	/* Each waiting request holds a connection. */
+	if (cfg->queue_max > cfg->connections_max)
+		return err_set(err, ST_BAD_CONFIG,
+			       "queue_max: %lld cannot take effect above "
+			       "connections_max, %lld",
+			       (long long)cfg->queue_max,
 			       (long long)cfg->connections_max);
 	return ST_OK;
 }
@@ -299,7 +357,7 @@ static void print_value(const struct config *cfg, const struct key *k,
 			(long long)*(const int64_t *)(const void *)field);
 		break;
 	default:
-		fprintf(out, "%s = %g\n", k->name,
+		fprintf(out, "%s = %.15g\n", k->name,
 			*(const double *)(const void *)field);
 	}
 }
