@@ -1,38 +1,48 @@
-# Short names for developers; what they do is in CMakeLists.txt and the scripts.
-BUILD ?= build
+# Short names for what a developer does; CMakeLists.txt has the build itself.
+BUILD = build
+CMAKE = cmake -S . -DCMAKE_BUILD_TYPE=Release
+CLANG_FORMAT = $(shell command -v clang-format-14 || echo clang-format)
+JOBS = $(shell nproc)
 
 help:
-	@echo "make build   compile into $(BUILD)/"
-	@echo "make quick   compile and run the quick tests"
-	@echo "make test    compile and run all tests"
-	@echo "make asan    all tests under AddressSanitizer and UBSan"
-	@echo "make bench   time the kernels and the pipeline"
-	@echo "make fmt     format the sources"
-	@echo "make run     start the daemon"
+	@echo "make build   the daemon and the tool: build/facegated, build/facegate"
+	@echo "make quick   the tests of a few seconds"
+	@echo "make test    every test"
+	@echo "make asan    every test of the programs under ASan and UBSan"
+	@echo "make bench   time the kernels of every level"
+	@echo "make fmt     format the C sources"
+	@echo "make run     build and run the daemon"
+	@echo "make clean   remove what was built"
 
 build:
-	cmake -S . -B $(BUILD) >/dev/null
-	cmake --build $(BUILD) -j2
+	$(CMAKE) -B $(BUILD) -DFACEGATE_TESTS=OFF
+	cmake --build $(BUILD) -j $(JOBS)
 
-quick: build
+tests-built:
+	$(CMAKE) -B $(BUILD) -DFACEGATE_TESTS=ON
+	cmake --build $(BUILD) -j $(JOBS)
+
+quick: tests-built
 	ctest --test-dir $(BUILD) --output-on-failure -L quick
 
 test:
 	./test.sh
 
 asan:
-	cmake -S . -B build-asan -DCMAKE_BUILD_TYPE=Debug \
-		-DFACEGATE_SANITIZE=address,undefined >/dev/null
-	cmake --build build-asan -j2
-	ctest --test-dir build-asan --output-on-failure
+	$(CMAKE) -B build-asan -DFACEGATE_SANITIZE=address,undefined
+	cmake --build build-asan -j $(JOBS)
+	ctest --test-dir build-asan --output-on-failure -LE check
 
-bench: build
+bench: tests-built
 	$(BUILD)/bench_kernels
 
 fmt:
-	clang-format -i $$(git ls-files '*.c' '*.h')
+	git ls-files '*.c' '*.h' | xargs $(CLANG_FORMAT) -i
 
 run:
 	./run.sh
 
-.PHONY: help build quick test asan bench fmt run
+clean:
+	rm -rf build build-*
+
+.PHONY: help build tests-built quick test asan bench fmt run clean

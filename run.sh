@@ -1,0 +1,51 @@
+#!/bin/sh
+# Installs what is missing, builds, and runs the daemon in the foreground.
+# Arguments go to the daemon; so does FACEGATE_<KEY> in the environment.
+set -eu
+root=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
+. "$root/.ci/setup.sh"
+
+need_build_tools
+need_command curl curl
+install_missing
+build "$root/build" -DFACEGATE_TESTS=OFF
+
+# The folders of this checkout, unless a file says otherwise.
+case "${FACEGATE_CONFIG:-} $*" in
+" --config"* | *" --config"* | [!\ ]*) ;;
+*)
+    : "${FACEGATE_DATA_DIR:=$root/data}"
+    : "${FACEGATE_MODELS_DIR:=$root/models}"
+    export FACEGATE_DATA_DIR FACEGATE_MODELS_DIR
+    ;;
+esac
+config=$("$root/build/facegated" "$@" --print-config)
+listen=$(printf '%s\n' "$config" | sed -n 's/^listen = //p')
+data=$(printf '%s\n' "$config" | sed -n 's/^data_dir = //p')
+mkdir -p -- "$data"
+
+host=${listen%:*}
+port=${listen##*:}
+case $host in
+0.0.0.0) host=127.0.0.1 ;;
+'[::]') host='[::1]' ;;
+esac
+[ "$port" != 0 ] || port=PORT # the daemon's first lines say which
+url=http://$host:$port
+faces=$root/tests/data/faces
+cat <<END
+
+The match log and the templates are kept in $data.
+Once the daemon is up, in another terminal:
+
+Enrol a person from a photograph:
+  curl -sS -H 'Content-Type: image/jpeg' --data-binary '@$faces/obama.jpg' '$url/enroll?person_id=obama&name=Barack'
+Verify another photograph of the same person (allow):
+  curl -sS -H 'Content-Type: image/jpeg' --data-binary '@$faces/obama2.jpg' '$url/verify?person_id=obama&door_id=north'
+Verify a photograph of someone else (deny):
+  curl -sS -H 'Content-Type: image/jpeg' --data-binary '@$faces/biden.jpg' '$url/verify?person_id=obama&door_id=north'
+See both in the match log:
+  curl -sS '$url/logs'
+
+END
+exec "$root/build/facegated" "$@"
