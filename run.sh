@@ -2,7 +2,7 @@
 # Installs what is missing, builds, and runs the daemon in the foreground.
 # Arguments go to the daemon; so does FACEGATE_<KEY> in the environment.
 set -eu
-root=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
+root=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 . "$root/.ci/setup.sh"
 
 need_build_tools

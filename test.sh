@@ -2,7 +2,7 @@
 # Installs what is missing, builds, and runs every test.
 # Arguments go to ctest: ./test.sh -L quick
 set -eu
-root=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
+root=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 . "$root/.ci/setup.sh"
 
 need_build_tools

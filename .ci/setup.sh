@@ -1,5 +1,6 @@
-# Sourced by run.sh, test.sh and .ci/run: installs what is missing and builds.
-# Plain sh. Nothing is fetched when nothing is missing.
+# Sourced by run.sh, test.sh and the scripts here, which set root: installs what
+# is missing and builds. Plain sh. Nothing is fetched when nothing is missing.
+# shellcheck shell=sh disable=SC2154
 
 missing=
 
@@ -47,7 +48,8 @@ install_missing() {
         as_root=sudo
     fi
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q </dev/null &&
-        # Unquoted on purpose: a list of packages.
+        # A list of packages, unquoted on purpose.
+        # shellcheck disable=SC2086
         $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
             --no-install-recommends $missing </dev/null
 }
