@@ -47,11 +47,12 @@ install_missing() {
         fi
         as_root=sudo
     fi
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q </dev/null &&
-        # A list of packages, unquoted on purpose.
-        # shellcheck disable=SC2086
-        $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
-            --no-install-recommends $missing </dev/null
+    $as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get update -q </dev/null || return 1
+    # A list of packages, unquoted on purpose.
+    # shellcheck disable=SC2086
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
+        --no-install-recommends $missing </dev/null
 }
 
 # build FOLDER [CMAKE_OPTION]...
