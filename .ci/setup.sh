@@ -4,11 +4,8 @@
 
 missing=
 
-need_command() { # COMMAND PACKAGE...
-    command -v "$1" >/dev/null 2>&1 || {
-        shift
-        missing="$missing $*"
-    }
+need_command() { # COMMAND PACKAGE
+    command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
 }
 
 need_file() { # FILE PACKAGE
@@ -20,7 +17,7 @@ need_library() { # PKG_CONFIG_NAME PACKAGE
 }
 
 need_build_tools() {
-    need_command "${CC:-cc}" gcc libc6-dev
+    need_command "${CC:-cc}" gcc
     need_file /usr/include/stdio.h libc6-dev
     need_command cmake cmake
     need_command make make

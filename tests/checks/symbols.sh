@@ -1,29 +1,37 @@
 #!/bin/sh
-# Every name a library exports carries the prefix of one of its modules.
+# Every name a library exports starts with the name of one of the source files
+# of its floor, or with one of the prefixes named here.
 # Usage: symbols.sh BUILD_FOLDER
 set -eu
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
 build=$1
 status=0
 
-check() { # LIBRARY PREFIXES
-    names=$(nm -g --defined-only "$build/lib$1.a" |
+check() { # FLOOR PREFIX...
+    floor=$1
+    shift
+    prefixes=$({
+        find "$root/$floor" -name '*.c' -exec basename {} .c \;
+        printf '%s\n' "$floor" "$@"
+    } | paste -s -d '|')
+    names=$(nm -g --defined-only "$build/libfg_$floor.a" |
         awk 'NF == 3 && $3 !~ /^__(odr_)?[atu]san/ { print $3 }')
     if [ -z "$names" ]; then
-        echo "lib$1.a exports nothing"
+        echo "$floor exports nothing"
         status=1
     fi
-    strangers=$(printf '%s\n' "$names" | grep -Ev "^($2)_" || true)
+    strangers=$(printf '%s\n' "$names" | grep -Ev "^($prefixes)_" || true)
     if [ -n "$strangers" ]; then
-        echo "lib$1.a exports names without the prefix of a module ($2):"
+        echo "$floor exports names without the prefix of a module:"
         printf '%s\n' "$strangers" | sed 's/^/    /'
         status=1
     fi
 }
 
-check fg_common 'status|err|log'
-check fg_config 'cfg'
-check fg_engine 'engine|arena|image|jpeg|jmem|exif|model|nn|k|mtcnn|nms|align|shrink|embed|gallery|template'
-check fg_db 'db'
-check fg_server 'srv|upload|reply|request|router|worker|json|handle|decide'
-check fg_cli 'cli|pairs|metrics'
+check common err
+check config cfg
+check engine k template
+check db
+check server srv mime
+check cli
 exit $status

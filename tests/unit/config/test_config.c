@@ -310,7 +310,8 @@ START_TEST(what_is_printed_reads_back_the_same)
 	struct config before;
 	FILE *f;
 
-	ck_assert_int_eq(cfg_set(&cfg, "target_fmr", "1.23456789e-5", &err), ST_OK);
+	ck_assert_int_eq(cfg_set(&cfg, "target_fmr", "1.23456789e-5", &err),
+			 ST_OK);
 	ck_assert_int_eq(cfg_set(&cfg, "jpeg_strict", "true", &err), ST_OK);
 	ck_assert_int_eq(cfg_set(&cfg, "gallery_max", "1000000", &err), ST_OK);
 	before = cfg;
