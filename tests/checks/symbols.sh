@@ -30,7 +30,7 @@ check() { # FLOOR PREFIX...
 
 check common err
 check config cfg
-check engine k template
+check engine k nn template
 check db
 check server srv mime
 check cli
