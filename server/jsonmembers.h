@@ -1,0 +1,15 @@
+/* The end of a JSON body: what jsonscan.c collected (one flat object, the
+ * strings of pictures emptied) becomes parameters. jansson allocates here, and
+ * frees again before the return. */
+#ifndef FACEGATE_JSONMEMBERS_H
+#define FACEGATE_JSONMEMBERS_H
+
+#include <stdbool.h>
+
+#include "body.h"
+
+/* image_seen, images_seen: the scanner took that member's strings as pictures.
+ * The result, or the error, goes to b. */
+void jsonmembers_read(struct body *b, bool image_seen, bool images_seen);
+
+#endif
