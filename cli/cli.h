@@ -48,6 +48,7 @@ int cli_align(const struct cli *cli);
 int cli_evaluate(const struct cli *cli);
 int cli_budget(const struct cli *cli);
 int cli_model_info(const struct cli *cli);
+int cli_health(const struct cli *cli);
 int cli_version(const struct cli *cli);
 
 /* A bar with rate and time left on stderr, on terminals only. */

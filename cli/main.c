@@ -18,6 +18,7 @@ static const char usage[] =
 	"                           LFW protocol: accuracy, error rates, times\n"
 	"  budget                   every pool with its bytes\n"
 	"  model-info FILE          size, layers and thresholds of a model\n"
+	"  health                   is the daemon ready?\n"
 	"  version                  build, kernel level, models\n"
 	"\n"
 	"options:\n"
@@ -30,7 +31,8 @@ static const char usage[] =
 	"  --all-impostors          evaluate: all comparisons of all pictures\n"
 	"  --errata FILE            evaluate: label errors to leave out\n"
 	"\n"
-	"exit status: 0 match or done, 1 no match or no face, 2 error\n";
+	"exit status: 0 match, ready or done; 1 no match, no face, not ready;\n"
+	"             2 error\n";
 
 static const struct {
 	const char *name;
@@ -41,6 +43,7 @@ static const struct {
 	{ "compare", cli_compare, 2 },     { "align", cli_align, 2 },
 	{ "evaluate", cli_evaluate, 0 },   { "budget", cli_budget, 0 },
 	{ "model-info", cli_model_info, 1 }, { "version", cli_version, 0 },
+	{ "health", cli_health, 0 },
 };
 
 static enum status parse_threads(struct cli *cli, const char *value,
