@@ -13,6 +13,7 @@
 enum fgm_op { FGM_CONV = 1, FGM_DEPTHWISE = 2, FGM_MAXPOOL = 3 };
 enum fgm_type { FGM_S8 = 1, FGM_S16 = 2, FGM_F32 = 3 };
 #define FGM_FLAG_SLOPE 1u
+#define FGM_FLAG_WIDE 2u /* 16-bit weights in two planes */
 
 struct fgm_header {
 	char magic[4];
@@ -47,7 +48,8 @@ struct fgm_layer {
 	float res_scale;
 	uint32_t weights_off, weights_bytes;
 	uint32_t channels_off, channels_bytes;
-	uint32_t zero32[3];
+	float slope_unit;
+	uint32_t zero32[2];
 };
 
 _Static_assert(sizeof(struct fgm_header) == 64, "header is 64 bytes");

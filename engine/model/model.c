@@ -36,35 +36,38 @@ static enum status bad_layer(struct errinfo *err, unsigned i, const char *what)
 
 /* The largest |sum| an output can reach must stay inside int32, whatever the
  * input; then no kernel has to check. */
+static bool sum_fits(const struct model *m, const struct fgm_layer *l,
+		     size_t out, size_t plane)
+{
+	const int8_t *w = fgm_weights(m->file, l);
+	int64_t top = l->in_type == FGM_S8 ? 128 : 32768;
+	int64_t bias = plane == 0 ? fgm_bias(m->file, l)[out] : 0;
+	int64_t sum = 0;
+
+	if (l->op == FGM_DEPTHWISE) {
+		size_t taps = (size_t)l->kernel_h * l->kernel_w;
+
+		for (size_t i = 0; i < taps; i++)
+			sum += abs(w[i * fgm_channels_padded(l) + out]);
+	} else {
+		size_t groups = fgm_k_padded(l) / FGM_K_GROUP;
+		size_t step = FGM_K_GROUP * FGM_OUT_BLOCK;
+
+		w += out / FGM_OUT_BLOCK * groups * fgm_planes(l) * step +
+		     plane * step + out % FGM_OUT_BLOCK * FGM_K_GROUP;
+		for (size_t g = 0; g < groups; g++)
+			for (size_t i = 0; i < FGM_K_GROUP; i++)
+				sum += abs(w[g * fgm_planes(l) * step + i]);
+	}
+	return sum * top + (bias < 0 ? -bias : bias) <= INT32_MAX;
+}
+
 static bool sums_fit(const struct model *m, const struct fgm_layer *l)
 {
-	const int32_t *bias = fgm_bias(m->file, l);
-	const int8_t *w = fgm_weights(m->file, l);
-	size_t ch = fgm_channels_padded(l);
-	size_t k = l->op == FGM_CONV ? fgm_k_padded(l)
-				     : (size_t)l->kernel_h * l->kernel_w;
-	int64_t top = l->in_type == FGM_S8 ? 128 : 32768;
-
-	for (size_t o = 0; o < ch; o++) {
-		int64_t sum = 0;
-
-		for (size_t i = 0; i < k; i++) {
-			size_t at = l->op == FGM_DEPTHWISE
-					    ? i * ch + o
-					    : (o / FGM_OUT_BLOCK) * k *
-							      FGM_OUT_BLOCK +
-						      (i / FGM_K_GROUP) *
-							      FGM_K_GROUP *
-							      FGM_OUT_BLOCK +
-						      (o % FGM_OUT_BLOCK) *
-							      FGM_K_GROUP +
-						      i % FGM_K_GROUP;
-
-			sum += w[at] < 0 ? -w[at] : w[at];
-		}
-		if (sum * top + llabs((long long)bias[o]) > INT32_MAX)
-			return false;
-	}
+	for (size_t o = 0; o < fgm_channels_padded(l); o++)
+		for (size_t p = 0; p < fgm_planes(l); p++)
+			if (!sum_fits(m, l, o, p))
+				return false;
 	return true;
 }
 
@@ -74,7 +77,8 @@ static enum status check_weights(const struct model *m,
 {
 	size_t ch = fgm_channels_padded(l);
 	uint64_t want = l->op == FGM_CONV
-				? (uint64_t)ch * fgm_k_padded(l)
+				? (uint64_t)ch * fgm_k_padded(l) *
+					  fgm_planes(l)
 				: (uint64_t)ch * l->kernel_h * l->kernel_w;
 	const uint16_t *scale;
 
@@ -124,6 +128,11 @@ static enum status check_layer(const struct model *m, unsigned i, bool last,
 		return bad_layer(err, i, "channels differ");
 	if (l->op == FGM_DEPTHWISE && l->in_type != FGM_S8)
 		return bad_layer(err, i, "depthwise is for s8 only");
+	if ((l->flags & FGM_FLAG_WIDE) &&
+	    (l->op != FGM_CONV || l->in_type != FGM_S16))
+		return bad_layer(err, i, "wide weights are for s16 convs");
+	if (!(fabsf(l->slope_unit) < 1.0f))
+		return bad_layer(err, i, "slope unit out of range");
 	if (l->op == FGM_MAXPOOL) {
 		if (l->in_type != FGM_S16 || l->residual != FGM_NO_TENSOR ||
 		    l->pad_top || l->pad_left || l->pad_bottom || l->pad_right)

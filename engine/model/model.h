@@ -51,6 +51,12 @@ static inline size_t fgm_k_padded(const struct fgm_layer *l)
 	return (k + FGM_K_GROUP - 1) / FGM_K_GROUP * FGM_K_GROUP;
 }
 
+/* Planes of 8-bit weights: two make 16 bits. */
+static inline size_t fgm_planes(const struct fgm_layer *l)
+{
+	return l->flags & FGM_FLAG_WIDE ? 2 : 1;
+}
+
 static inline size_t fgm_channels_padded(const struct fgm_layer *l)
 {
 	return ((size_t)l->out_channels + FGM_OUT_BLOCK - 1) / FGM_OUT_BLOCK *

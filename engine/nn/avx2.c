@@ -23,24 +23,25 @@ INLINE __m256i load4_s16(const void *in, size_t at)
 	return _mm256_set1_epi64x(v);
 }
 
-/* One block of 16 outputs for `tile` pixels from p. A vector holds 4 outputs x
- * 4 inputs; multiply-add leaves two partial sums an output, joined at the end. */
-INLINE void block(const struct k_gemm *g, size_t p, size_t o0, const int8_t *w,
-		  int tile, int wide)
+/* Sixteen sums over one plane of weights for each of `tile` pixels from p, to
+ * out[tile][2]. A vector holds 4 outputs x 4 inputs; multiply-add leaves two
+ * partial sums an output, joined at the end. */
+INLINE void sums(const struct k_gemm *g, size_t p, const int8_t *w, size_t step,
+		 int tile, int is_s16, __m256i (*out)[2])
 {
 	__m256i acc[TILE][4];
 
 	for (int t = 0; t < tile; t++)
 		for (int i = 0; i < 4; i++)
 			acc[t][i] = _mm256_setzero_si256();
-	for (size_t k = 0; k < g->groups; k++, w += 64) {
+	for (size_t k = 0; k < g->groups; k++, w += step) {
 		__m256i a[TILE];
 
 		for (int t = 0; t < tile; t++) {
 			size_t at = (p + (size_t)t) * g->in_step + 4 * k;
 
-			a[t] = wide ? load4_s16(g->in, at)
-				    : load4_s8(g->in, at);
+			a[t] = is_s16 ? load4_s16(g->in, at)
+				      : load4_s8(g->in, at);
 		}
 		for (int i = 0; i < 4; i++) {
 			__m256i b = _mm256_cvtepi8_epi16(_mm_load_si128(
@@ -52,41 +53,65 @@ INLINE void block(const struct k_gemm *g, size_t p, size_t o0, const int8_t *w,
 		}
 	}
 	for (int t = 0; t < tile; t++) {
-		const __m256i *bias =
-			(const __m256i *)(const void *)(g->rq->bias + o0);
-		__m256i lo = _mm256_permute4x64_epi64(
+		out[t][0] = _mm256_permute4x64_epi64(
 			_mm256_hadd_epi32(acc[t][0], acc[t][1]), 0xD8);
-		__m256i hi = _mm256_permute4x64_epi64(
+		out[t][1] = _mm256_permute4x64_epi64(
 			_mm256_hadd_epi32(acc[t][2], acc[t][3]), 0xD8);
-
-		lo = _mm256_add_epi32(lo, _mm256_loadu_si256(bias));
-		hi = _mm256_add_epi32(hi, _mm256_loadu_si256(bias + 1));
-		store16(g, p + (size_t)t, o0, lo, hi);
 	}
 }
 
-INLINE void gemm(const struct k_gemm *g, int wide)
+INLINE void block(const struct k_gemm *g, size_t p, size_t o0, const int8_t *w,
+		  int tile, int is_s16, int wide)
+{
+	const __m256i *bias = (const __m256i *)(const void *)(g->rq->bias + o0);
+	__m256i low[TILE][2], high[TILE][2];
+
+	sums(g, p, w, wide ? 128 : 64, tile, is_s16, low);
+	if (wide)
+		sums(g, p, w + 64, 128, tile, is_s16, high);
+	for (int t = 0; t < tile; t++) {
+		__m256 s[2];
+
+		for (int i = 0; i < 2; i++) {
+			s[i] = _mm256_cvtepi32_ps(_mm256_add_epi32(
+				low[t][i], _mm256_loadu_si256(bias + i)));
+			if (wide)
+				s[i] = _mm256_add_ps(
+					_mm256_mul_ps(
+						_mm256_cvtepi32_ps(high[t][i]),
+						_mm256_set1_ps(256.0f)),
+					s[i]);
+		}
+		store16(g, p + (size_t)t, o0, s[0], s[1]);
+	}
+}
+
+INLINE void gemm(const struct k_gemm *g, int is_s16, int wide)
 {
 	const int8_t *w = g->weights;
 
-	for (size_t o0 = 0; o0 < g->channels; o0 += 16, w += g->groups * 64) {
+	for (size_t o0 = 0; o0 < g->channels;
+	     o0 += 16, w += g->groups * (wide ? 128 : 64)) {
 		size_t p = 0;
 
 		for (; p + TILE <= g->pixels; p += TILE)
-			block(g, p, o0, w, TILE, wide);
+			block(g, p, o0, w, TILE, is_s16, wide);
 		for (; p < g->pixels; p++)
-			block(g, p, o0, w, 1, wide);
+			block(g, p, o0, w, 1, is_s16, wide);
 	}
 }
 
 static void gemm_s8(const struct k_gemm *g)
 {
-	gemm(g, 0);
+	gemm(g, 0, 0);
 }
 
 static void gemm_s16(const struct k_gemm *g)
 {
-	gemm(g, 1);
+	if (g->wide)
+		gemm(g, 1, 1);
+	else
+		gemm(g, 1, 0);
 }
 
 INLINE __m256i widen(const int8_t *p)
@@ -122,8 +147,8 @@ INLINE __m128i depthwise16(const struct k_depthwise *d, size_t c,
 			hi, _mm256_cvtepi16_epi32(
 				    _mm256_extracti128_si256(s, 1)));
 	}
-	return pack8(round8(d->rq, scale8(d->rq, c, lo)),
-		     round8(d->rq, scale8(d->rq, c + 8, hi)));
+	return pack8(round8(d->rq, scale8(d->rq, c, _mm256_cvtepi32_ps(lo))),
+		     round8(d->rq, scale8(d->rq, c + 8, _mm256_cvtepi32_ps(hi))));
 }
 
 void k_depthwise_s8_avx2(const struct k_depthwise *d)

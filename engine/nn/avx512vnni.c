@@ -6,11 +6,19 @@
 #define TILE 6
 #define INLINE static inline __attribute__((always_inline))
 
-INLINE void store(const struct k_gemm *g, size_t p, size_t o0, __m512i acc)
+/* Adds the bias and stores; with high, the sum is low + 256 * high. */
+INLINE void store(const struct k_gemm *g, size_t p, size_t o0, __m512i low,
+		  const __m512i *high)
 {
-	acc = _mm512_add_epi32(acc, _mm512_loadu_si512(g->rq->bias + o0));
-	store16(g, p, o0, _mm512_castsi512_si256(acc),
-		_mm512_extracti64x4_epi64(acc, 1));
+	__m512 sum = _mm512_cvtepi32_ps(_mm512_add_epi32(
+		low, _mm512_loadu_si512(g->rq->bias + o0)));
+
+	if (high != NULL)
+		sum = _mm512_add_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(*high),
+						  _mm512_set1_ps(256.0f)),
+				    sum);
+	store16(g, p, o0, _mm512_castps512_ps256(sum),
+		_mm512_extractf32x8_ps(sum, 1));
 }
 
 /* VNNI multiplies unsigned by signed bytes: inputs are shifted up by 128, and
@@ -39,7 +47,8 @@ INLINE void block_s8(const struct k_gemm *g, size_t p, size_t o0,
 		}
 	}
 	for (int t = 0; t < tile; t++)
-		store(g, p + (size_t)t, o0, _mm512_sub_epi32(acc[t], shift));
+		store(g, p + (size_t)t, o0, _mm512_sub_epi32(acc[t], shift),
+		      NULL);
 }
 
 static void gemm_s8(const struct k_gemm *g)
@@ -61,58 +70,81 @@ static void gemm_s8(const struct k_gemm *g)
 	}
 }
 
-/* A vector holds 8 outputs x 4 inputs as pairs; lanes 2i and 2i + 1 are the two
- * partial sums of output i. */
-INLINE void block_s16(const struct k_gemm *g, size_t p, size_t o0,
-		      const int8_t *w, int tile)
+INLINE __m512i widen32(const int8_t *w)
 {
-	const int16_t *in = (const int16_t *)g->in + p * g->in_step;
+	return _mm512_cvtepi8_epi16(
+		_mm256_load_si256((const __m256i *)(const void *)w));
+}
+
+/* Lanes 2i and 2i + 1 of lo and hi are the two partial sums of output i. */
+INLINE __m512i join(__m512i lo, __m512i hi)
+{
 	const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16,
 					       18, 20, 22, 24, 26, 28, 30);
 	const __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19,
 					      21, 23, 25, 27, 29, 31);
-	__m512i acc[TILE][2];
+
+	return _mm512_add_epi32(_mm512_permutex2var_epi32(lo, even, hi),
+				_mm512_permutex2var_epi32(lo, odd, hi));
+}
+
+/* A vector holds 8 outputs x 4 inputs as pairs: two vectors a plane. */
+INLINE void block_s16(const struct k_gemm *g, size_t p, size_t o0,
+		      const int8_t *w, int tile, int wide)
+{
+	const int16_t *in = (const int16_t *)g->in + p * g->in_step;
+	int vectors = wide ? 4 : 2;
+	__m512i acc[TILE][4];
 
 	for (int t = 0; t < tile; t++)
-		acc[t][0] = acc[t][1] = _mm512_setzero_si512();
-	for (size_t k = 0; k < g->groups; k++, w += 64) {
-		const __m256i *bytes = (const __m256i *)(const void *)w;
-		__m512i b0 = _mm512_cvtepi8_epi16(_mm256_load_si256(bytes));
-		__m512i b1 =
-			_mm512_cvtepi8_epi16(_mm256_load_si256(bytes + 1));
+		for (int i = 0; i < vectors; i++)
+			acc[t][i] = _mm512_setzero_si512();
+	for (size_t k = 0; k < g->groups; k++, w += 32 * vectors) {
+		__m512i b[4];
 
+		for (int i = 0; i < vectors; i++)
+			b[i] = widen32(w + 32 * i);
 		for (int t = 0; t < tile; t++) {
 			long long v;
-			__m512i a;
 
 			memcpy(&v, in + (size_t)t * g->in_step + 4 * k,
 			       sizeof(v));
-			a = _mm512_set1_epi64(v);
-			acc[t][0] = _mm512_dpwssd_epi32(acc[t][0], a, b0);
-			acc[t][1] = _mm512_dpwssd_epi32(acc[t][1], a, b1);
+			for (int i = 0; i < vectors; i++)
+				acc[t][i] = _mm512_dpwssd_epi32(
+					acc[t][i], _mm512_set1_epi64(v), b[i]);
 		}
 	}
-	for (int t = 0; t < tile; t++)
-		store(g, p + (size_t)t, o0,
-		      _mm512_add_epi32(
-			      _mm512_permutex2var_epi32(acc[t][0], even,
-							acc[t][1]),
-			      _mm512_permutex2var_epi32(acc[t][0], odd,
-							acc[t][1])));
+	for (int t = 0; t < tile; t++) {
+		__m512i high;
+
+		if (wide)
+			high = join(acc[t][2], acc[t][3]);
+		store(g, p + (size_t)t, o0, join(acc[t][0], acc[t][1]),
+		      wide ? &high : NULL);
+	}
+}
+
+INLINE void planes_s16(const struct k_gemm *g, int wide)
+{
+	const int8_t *w = g->weights;
+
+	for (size_t o0 = 0; o0 < g->channels;
+	     o0 += 16, w += g->groups * (wide ? 128 : 64)) {
+		size_t p = 0;
+
+		for (; p + TILE <= g->pixels; p += TILE)
+			block_s16(g, p, o0, w, TILE, wide);
+		for (; p < g->pixels; p++)
+			block_s16(g, p, o0, w, 1, wide);
+	}
 }
 
 static void gemm_s16(const struct k_gemm *g)
 {
-	const int8_t *w = g->weights;
-
-	for (size_t o0 = 0; o0 < g->channels; o0 += 16, w += g->groups * 64) {
-		size_t p = 0;
-
-		for (; p + TILE <= g->pixels; p += TILE)
-			block_s16(g, p, o0, w, TILE);
-		for (; p < g->pixels; p++)
-			block_s16(g, p, o0, w, 1);
-	}
+	if (g->wide)
+		planes_s16(g, 1);
+	else
+		planes_s16(g, 0);
 }
 
 const struct k_table k_table_avx512vnni = {

@@ -18,7 +18,8 @@
 struct k_requant {
 	const int32_t *bias;
 	const uint16_t *scale; /* bf16 */
-	const int16_t *slope;  /* 1/4096 */
+	const int16_t *slope;  /* in slope_unit */
+	float slope_unit;
 	enum fgm_type out_type;
 	int32_t out_zero, out_min, out_max;
 	int32_t res_zero;
@@ -32,6 +33,7 @@ struct k_gemm {
 	size_t pixels;
 	size_t groups;       /* of FGM_K_GROUP inputs */
 	const int8_t *weights;
+	int wide;            /* weights have two planes (s16 input only) */
 	size_t channels;
 	void *out;           /* out_type: pixel p at out + p * out_step */
 	size_t out_step;     /* elements */

@@ -13,12 +13,12 @@
 #define ROUND_MAGIC 12582912.0f
 
 /* Sum to real value in units of the output's scale, slope applied. */
-static inline float rq_scale(const struct k_requant *rq, size_t o, int32_t acc)
+static inline float rq_scale(const struct k_requant *rq, size_t o, float sum)
 {
-	float y = (float)acc * bf16_to_float(rq->scale[o]);
+	float y = sum * bf16_to_float(rq->scale[o]);
 
-	if (rq->slope != NULL && acc < 0)
-		y *= (float)rq->slope[o] / 4096.0f;
+	if (rq->slope != NULL && sum < 0.0f)
+		y *= (float)rq->slope[o] * rq->slope_unit;
 	return y;
 }
 

@@ -4,7 +4,7 @@
 
 /* Stores `count` sums as outputs o0 .. of pixel p. */
 static void store_block(const struct k_gemm *g, size_t p, size_t o0,
-			size_t count, const int32_t *acc)
+			size_t count, const float *sum)
 {
 	const struct k_requant *rq = g->rq;
 	size_t at = p * g->out_step + o0;
@@ -13,13 +13,13 @@ static void store_block(const struct k_gemm *g, size_t p, size_t o0,
 		float *out = (float *)g->out + at;
 
 		for (size_t i = 0; i < count; i++)
-			out[i] = rq_scale(rq, o0 + i, acc[i]);
+			out[i] = rq_scale(rq, o0 + i, sum[i]);
 	} else if (rq->out_type == FGM_S8) {
 		const int8_t *res = g->residual;
 		int8_t *out = (int8_t *)g->out + at;
 
 		for (size_t i = 0; i < count; i++) {
-			float y = rq_scale(rq, o0 + i, acc[i]);
+			float y = rq_scale(rq, o0 + i, sum[i]);
 
 			if (res != NULL)
 				y += (float)(res[p * g->residual_step + o0 +
@@ -33,7 +33,7 @@ static void store_block(const struct k_gemm *g, size_t p, size_t o0,
 		int16_t *out = (int16_t *)g->out + at;
 
 		for (size_t i = 0; i < count; i++) {
-			float y = rq_scale(rq, o0 + i, acc[i]);
+			float y = rq_scale(rq, o0 + i, sum[i]);
 
 			if (res != NULL)
 				y += (float)(res[p * g->residual_step + o0 +
@@ -45,46 +45,72 @@ static void store_block(const struct k_gemm *g, size_t p, size_t o0,
 	}
 }
 
-/* Both widths of input share one body. */
-#define DEFINE_GEMM(NAME, TYPE)                                                \
-	static void NAME(const struct k_gemm *g)                               \
+/* Sixteen sums over one plane of weights; groups lie step bytes apart. Both
+ * widths of input share one body. */
+#define DEFINE_SUM(NAME, TYPE)                                                 \
+	static void NAME(const TYPE *in, size_t groups, const int8_t *w,       \
+			 size_t step, int32_t *acc)                            \
 	{                                                                      \
-		size_t block_bytes = g->groups * FGM_K_GROUP * FGM_OUT_BLOCK;  \
-                                                                               \
-		for (size_t p = 0; p < g->pixels; p++) {                       \
-			const TYPE *in = (const TYPE *)g->in + p * g->in_step; \
-                                                                               \
-			for (size_t o0 = 0; o0 < g->channels;                  \
-			     o0 += FGM_OUT_BLOCK) {                            \
-				const int8_t *w = g->weights +                 \
-						  o0 / FGM_OUT_BLOCK *         \
-							  block_bytes;         \
-				int32_t acc[FGM_OUT_BLOCK];                    \
-				size_t n = g->channels - o0;                   \
-                                                                               \
-				for (size_t o = 0; o < FGM_OUT_BLOCK; o++)     \
-					acc[o] = g->rq->bias[o0 + o];          \
-				for (size_t k = 0; k < g->groups; k++) {       \
-					const TYPE *a = in + 4 * k;            \
-					const int8_t *b = w + 64 * k;          \
-                                                                               \
-					for (size_t o = 0; o < FGM_OUT_BLOCK;  \
-					     o++)                              \
-						acc[o] += a[0] * b[4 * o] +    \
-							  a[1] * b[4 * o + 1] + \
-							  a[2] * b[4 * o + 2] + \
-							  a[3] * b[4 * o + 3]; \
-				}                                              \
-				store_block(g, p, o0,                          \
-					    n < FGM_OUT_BLOCK ? n              \
-							      : FGM_OUT_BLOCK, \
-					    acc);                              \
-			}                                                      \
-		}                                                              \
+		for (size_t k = 0; k < groups; k++, in += 4, w += step)        \
+			for (size_t o = 0; o < FGM_OUT_BLOCK; o++)             \
+				acc[o] += in[0] * w[4 * o] +                   \
+					  in[1] * w[4 * o + 1] +               \
+					  in[2] * w[4 * o + 2] +               \
+					  in[3] * w[4 * o + 3];                \
 	}
 
-DEFINE_GEMM(gemm_s8, int8_t)
-DEFINE_GEMM(gemm_s16, int16_t)
+DEFINE_SUM(sum_s8, int8_t)
+DEFINE_SUM(sum_s16, int16_t)
+
+static void gemm_block(const struct k_gemm *g, size_t p, size_t o0,
+		       const int8_t *w, int is_s16)
+{
+	size_t step = g->wide ? 128 : 64;
+	size_t n = g->channels - o0;
+	int32_t low[FGM_OUT_BLOCK], high[FGM_OUT_BLOCK] = { 0 };
+	float sum[FGM_OUT_BLOCK];
+
+	for (size_t o = 0; o < FGM_OUT_BLOCK; o++)
+		low[o] = g->rq->bias[o0 + o];
+	if (is_s16) {
+		const int16_t *in = (const int16_t *)g->in + p * g->in_step;
+
+		sum_s16(in, g->groups, w, step, low);
+		if (g->wide)
+			sum_s16(in, g->groups, w + 64, step, high);
+	} else {
+		sum_s8((const int8_t *)g->in + p * g->in_step, g->groups, w,
+		       step, low);
+	}
+	for (size_t o = 0; o < FGM_OUT_BLOCK; o++) {
+		sum[o] = (float)low[o];
+		if (g->wide)
+			sum[o] = (float)high[o] * 256.0f + sum[o];
+	}
+	store_block(g, p, o0, n < FGM_OUT_BLOCK ? n : FGM_OUT_BLOCK, sum);
+}
+
+static void gemm(const struct k_gemm *g, int is_s16)
+{
+	size_t block_bytes = g->groups * (g->wide ? 128 : 64);
+
+	for (size_t p = 0; p < g->pixels; p++)
+		for (size_t o0 = 0; o0 < g->channels; o0 += FGM_OUT_BLOCK)
+			gemm_block(g, p, o0,
+				   g->weights +
+					   o0 / FGM_OUT_BLOCK * block_bytes,
+				   is_s16);
+}
+
+static void gemm_s8(const struct k_gemm *g)
+{
+	gemm(g, 0);
+}
+
+static void gemm_s16(const struct k_gemm *g)
+{
+	gemm(g, 1);
+}
 
 static void depthwise_s8(const struct k_depthwise *d)
 {
@@ -93,7 +119,7 @@ static void depthwise_s8(const struct k_depthwise *d)
 
 		for (size_t t = 0; t < d->tap_count; t++)
 			acc += d->taps[t][c] * d->weights[t * d->weight_step + c];
-		d->out[c] = (int8_t)rq_round(d->rq, rq_scale(d->rq, c, acc));
+		d->out[c] = (int8_t)rq_round(d->rq, rq_scale(d->rq, c, (float)acc));
 	}
 }
 

@@ -9,14 +9,13 @@
 #include "nn/kernels.h"
 
 /* Eight sums of outputs o .. o + 7 as real values, slope applied. */
-static inline __m256 scale8(const struct k_requant *rq, size_t o, __m256i acc)
+static inline __m256 scale8(const struct k_requant *rq, size_t o, __m256 sum)
 {
 	__m256i bits = _mm256_slli_epi32(
 		_mm256_cvtepu16_epi32(_mm_loadu_si128(
 			(const __m128i *)(const void *)(rq->scale + o))),
 		16);
-	__m256 y = _mm256_mul_ps(_mm256_cvtepi32_ps(acc),
-				 _mm256_castsi256_ps(bits));
+	__m256 y = _mm256_mul_ps(sum, _mm256_castsi256_ps(bits));
 
 	if (rq->slope != NULL) {
 		__m256 s = _mm256_cvtepi32_ps(
@@ -24,9 +23,9 @@ static inline __m256 scale8(const struct k_requant *rq, size_t o, __m256i acc)
 				(const __m128i *)(const void *)(rq->slope +
 								o))));
 
-		s = _mm256_mul_ps(s, _mm256_set1_ps(1.0f / 4096.0f));
-		y = _mm256_blendv_ps(y, _mm256_mul_ps(y, s),
-				     _mm256_castsi256_ps(acc));
+		s = _mm256_mul_ps(s, _mm256_set1_ps(rq->slope_unit));
+		/* A sum of zero is never -0, so its sign bit is its sign. */
+		y = _mm256_blendv_ps(y, _mm256_mul_ps(y, s), sum);
 	}
 	return y;
 }
@@ -70,15 +69,16 @@ static inline __m128i pack8(__m256i lo, __m256i hi)
 /* Stores sums of outputs o0 .. o0 + 15 of pixel p; those past the layer's
  * last channel are dropped, and no residual past it is read. */
 static inline void store16(const struct k_gemm *g, size_t p, size_t o0,
-			   __m256i lo, __m256i hi)
+			   __m256 sum0, __m256 sum1)
 {
 	const struct k_requant *rq = g->rq;
 	size_t n = g->channels - o0 < 16 ? g->channels - o0 : 16;
 	size_t elem = rq->out_type == FGM_S8 ? 1 : rq->out_type == FGM_S16 ? 2
 									   : 4;
 	uint8_t *out = (uint8_t *)g->out + (p * g->out_step + o0) * elem;
-	__m256 y0 = scale8(rq, o0, lo), y1 = scale8(rq, o0 + 8, hi);
+	__m256 y0 = scale8(rq, o0, sum0), y1 = scale8(rq, o0 + 8, sum1);
 	_Alignas(32) uint8_t whole[64];
+	__m256i lo, hi;
 	uint8_t *dst = n == 16 ? out : whole;
 
 	if (rq->out_type == FGM_F32) {

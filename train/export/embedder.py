@@ -140,7 +140,7 @@ def convert(net, ranges, x, rgb):
         q = quantise.quantise(l["w"], l["b"], **args)
         if l["slope"] is None:
             # Mean error of what the layer adds, given the integers it really gets.
-            acc = intsim._sums(ints[i], q)
+            acc = intsim.sums(ints[i], q)
             real = acc.astype(np.float64) * q.scale.astype(np.float64) * args["out_scale"]
             want = floats[i + 1] - (floats[res] if res is not None else 0)
             error = real.mean((0, 1, 2)) - want.numpy().astype(np.float64).mean((0, 2, 3))
@@ -150,7 +150,7 @@ def convert(net, ranges, x, rgb):
             q.bias = q.bias - np.rint(error / (q.scale.astype(np.float64)
                                                * args["out_scale"])).astype(np.int64)
         out.layers.append(q)
-        ints.append(intsim.requantise(intsim._sums(ints[i], q), q,
+        ints.append(intsim.requantise(intsim.sums(ints[i], q), q,
                                       ints[res] if res is not None else None))
     return out
 

@@ -9,18 +9,17 @@ import numpy as np
 CONV, DEPTHWISE, MAXPOOL = 1, 2, 3
 S8, S16, F32 = 1, 2, 3
 NONE = 0xFFFF
-SLOPE_ONE = 4096
 
 HEADER = "<4s11I16s"
 NET = "<8s5H2B3I"
-LAYER = "<8B4B4H5hHf7I"
+LAYER = "<8B4B4H5hHf4If2I"
 
 
 @dataclasses.dataclass
 class Layer:
-    """One layer as the engine runs it. weights: int8 (out, in, kh, kw), for
-    depthwise (out, 1, kh, kw); bias int64, scale float (a bf16 value) and
-    slope (real) are per output."""
+    """One layer as the engine runs it. weights: integers (out, in, kh, kw), for
+    depthwise (out, 1, kh, kw), of 8 bits or, if wide, of 16; bias int64, scale
+    float (a bf16 value) and slope (in slope_unit) are per output."""
     op: int
     in_type: int
     out_type: int
@@ -40,7 +39,9 @@ class Layer:
     weights: np.ndarray = None
     bias: np.ndarray = None
     scale: np.ndarray = None
-    slope: np.ndarray = None  # int, 1/4096, or None
+    slope: np.ndarray = None
+    slope_unit: float = 0.0
+    wide: bool = False
 
 
 @dataclasses.dataclass
@@ -64,18 +65,29 @@ def round_up(n, m):
     return -(-n // m) * m
 
 
+def planes(layer):
+    """The 8-bit planes of the weights: w = low + 256 * high."""
+    w = layer.weights.astype(np.int64)
+    if not layer.wide:
+        return [w]
+    high = (w + 128) >> 8
+    return [w - 256 * high, high]
+
+
 def pack_weights(layer):
-    w = layer.weights.astype(np.int8)
     out = round_up(layer.out_channels, 16)
     if layer.op == DEPTHWISE:
+        w = layer.weights.astype(np.int8)
         flat = np.zeros((layer.kernel * layer.kernel, out), np.int8)
         flat[:, :layer.out_channels] = w.reshape(layer.out_channels, -1).T
         return flat.tobytes()
     k = layer.kernel * layer.kernel * layer.in_channels
-    flat = np.zeros((out, round_up(k, 4)), np.int8)
-    flat[:layer.out_channels, :k] = w.transpose(0, 2, 3, 1).reshape(layer.out_channels, k)
-    blocks = flat.reshape(out // 16, 16, -1, 4).transpose(0, 2, 1, 3)
-    return np.ascontiguousarray(blocks).tobytes()
+    packed = []
+    for w in planes(layer):
+        flat = np.zeros((out, round_up(k, 4)), np.int8)
+        flat[:layer.out_channels, :k] = w.transpose(0, 2, 3, 1).reshape(layer.out_channels, k)
+        packed.append(flat.reshape(out // 16, 16, -1, 4).transpose(0, 2, 1, 3))
+    return np.ascontiguousarray(np.stack(packed, 2)).tobytes()
 
 
 def unpack_weights(layer, raw):
@@ -84,9 +96,10 @@ def unpack_weights(layer, raw):
     n, k = layer.out_channels, layer.kernel
     if layer.op == DEPTHWISE:
         return flat.reshape(k * k, out)[:, :n].T.reshape(n, 1, k, k)
-    blocks = flat.reshape(out // 16, -1, 16, 4).transpose(0, 2, 1, 3).reshape(out, -1)
-    length = k * k * layer.in_channels
-    return blocks[:n, :length].reshape(n, k, k, layer.in_channels).transpose(0, 3, 1, 2)
+    blocks = flat.reshape(out // 16, -1, 2 if layer.wide else 1, 16, 4).astype(np.int64)
+    w = (blocks[:, :, 0] + 256 * blocks[:, :, 1] if layer.wide else blocks[:, :, 0])
+    w = w.transpose(0, 2, 1, 3).reshape(out, -1)[:n, :k * k * layer.in_channels]
+    return w.reshape(n, k, k, layer.in_channels).transpose(0, 3, 1, 2)
 
 
 def pack_channels(layer):
@@ -105,10 +118,13 @@ def pack_channels(layer):
 
 
 def sums_fit(layer):
-    """The loader's rule: no sum can leave int32."""
+    """The loader's rule: no sum can leave int32 (the bias goes with the low plane)."""
     top = 128 if layer.in_type == S8 else 32768
-    sums = np.abs(layer.weights.astype(np.int64)).reshape(layer.out_channels, -1).sum(1)
-    return sums * top + np.abs(layer.bias) <= 2**31 - 1
+    fits = True
+    for i, w in enumerate(planes(layer)):
+        sums = np.abs(w).reshape(layer.out_channels, -1).sum(1)
+        fits &= sums * top + (np.abs(layer.bias) if i == 0 else 0) <= 2**31 - 1
+    return fits
 
 
 def write(path, name, nets, cuts, note):
@@ -144,11 +160,11 @@ def write(path, name, nets, cuts, note):
     for i, l in enumerate(layers):
         assert l.op == MAXPOOL or sums_fit(l).all(), f"layer {i}: sums can leave int32"
         struct.pack_into(LAYER, body, layers_off + i * struct.calcsize(LAYER),
-                         l.op, l.in_type, l.out_type, 1 if l.slope is not None else 0,
+                         l.op, l.in_type, l.out_type, (l.slope is not None) + 2 * l.wide,
                          l.kernel, l.kernel, l.stride, 0, *l.pad,
                          l.in_channels, l.out_channels, l.input, l.residual,
                          l.in_zero, l.out_zero, l.out_min, l.out_max, l.res_zero, 0, l.res_scale,
-                         *weights[i], *channels[i], 0, 0, 0)
+                         *weights[i], *channels[i], l.slope_unit, 0, 0)
     for i, (fmr, score) in enumerate(cuts):
         struct.pack_into("<2f", body, cuts_off + 8 * i, fmr, score)
     head = [b"FGM1", 1, len(body), 0, len(nets), nets_off, len(layers), layers_off,
@@ -173,7 +189,7 @@ def read(path):
         l = Layer(op=v[0], in_type=v[1], out_type=v[2], kernel=v[4], stride=v[6], pad=v[8:12],
                   in_channels=v[12], out_channels=v[13], input=v[14], residual=v[15],
                   in_zero=v[16], out_zero=v[17], out_min=v[18], out_max=v[19], res_zero=v[20],
-                  res_scale=v[22])
+                  res_scale=v[22], slope_unit=v[27], wide=bool(v[3] & 2))
         if l.op != MAXPOOL:
             l.weights = unpack_weights(l, body[v[23]:v[23] + v[24]])
             pad, n, at = round_up(l.out_channels, 16), l.out_channels, v[25]

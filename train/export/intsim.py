@@ -25,20 +25,25 @@ def _pool(x, layer):
     return y.permute(0, 2, 3, 1).numpy().astype(np.int64)
 
 
-def _sums(x, layer):
+def sums(x, layer):
+    """What the layer adds up, as float32: exact sums, then rounded."""
     t, left, b, r = layer.pad
     x = np.pad(x, ((0, 0), (t, b), (left, r), (0, 0)), constant_values=layer.in_zero)
+    x = torch.from_numpy(x.astype(np.float64)).permute(0, 3, 1, 2)
     groups = layer.in_channels if layer.op == fgm.DEPTHWISE else 1
-    y = F.conv2d(torch.from_numpy(x.astype(np.float64)).permute(0, 3, 1, 2),
-                 torch.from_numpy(layer.weights.astype(np.float64)),
-                 stride=layer.stride, groups=groups)
-    return y.permute(0, 2, 3, 1).numpy().astype(np.int64) + layer.bias
+    parts = [F.conv2d(x, torch.from_numpy(w.astype(np.float64)), stride=layer.stride,
+                      groups=groups).permute(0, 2, 3, 1).numpy() for w in fgm.planes(layer)]
+    y = (parts[0] + layer.bias).astype(np.float32)
+    if layer.wide:
+        y = parts[1].astype(np.float32) * np.float32(256) + y
+    return y
 
 
 def requantise(acc, layer, residual=None):
-    y = acc.astype(np.float32) * layer.scale.astype(np.float32)
+    """acc: float32 sums. The one rounding rule."""
+    y = acc * layer.scale.astype(np.float32)
     if layer.slope is not None:
-        slope = layer.slope.astype(np.float32) / np.float32(4096)
+        slope = layer.slope.astype(np.float32) * np.float32(layer.slope_unit)
         y = np.where(acc < 0, y * slope, y)
     if residual is not None:
         y = y + (residual - layer.res_zero).astype(np.float32) * np.float32(layer.res_scale)
@@ -58,5 +63,5 @@ def run(net, x, every=False):
             tensors.append(_pool(src, layer))
             continue
         res = tensors[layer.residual] if layer.residual != fgm.NONE else None
-        tensors.append(requantise(_sums(src, layer), layer, res))
+        tensors.append(requantise(sums(src, layer), layer, res))
     return tensors if every else tensors[-1]

@@ -1,11 +1,13 @@
-"""MTCNN's weights to models/mtcnn.fgm: int8 weights, int16 activations.
+"""MTCNN's weights to models/mtcnn.fgm: integer weights, int16 activations.
 
     python -m train.export.mtcnn --weights DIR --crops DIR_OR_ZIP... --out models/mtcnn.fgm
 
 DIR holds pnet.pt, rnet.pt and onet.pt as the MIT-licensed PyPI package
-facenet-pytorch ships them. Activations have 16 bits because the detector's
-boxes and landmarks feed each other: 8 bits would move landmarks by a pixel.
-Their ranges are measured on face crops and doubled, which 16 bits can afford.
+facenet-pytorch ships them. P-Net and R-Net get 16-bit weights: their scores
+decide between neighbouring candidates that differ by less than 8 or even 12
+bits can tell, and another winner means another box. O-Net, which comes last
+and is four fifths of the weights, does with 8. Activations have 16 bits; their
+ranges are measured on face crops and doubled, which 16 bits can afford.
 """
 
 import argparse
@@ -27,6 +29,8 @@ BODY = {
 }
 HEADS = {"pnet": ("conv4_1", "conv4_2"), "rnet": ("dense5_1", "dense5_2"),
          "onet": ("dense6_1", "dense6_2", "dense6_3")}
+WIDE = ("pnet", "rnet")
+HEADROOM = 1.7
 SIDE = {"pnet": 0, "rnet": 24, "onet": 48}
 MAP = {"rnet": 3, "onet": 3}  # side of the map that the first dense layer sees
 
@@ -68,9 +72,23 @@ def forward(layers, x, every=False):
     return outs if every else x
 
 
+def even_out(layers, sample):
+    """Gives every hidden channel the same range, so that 16 bits serve each.
+    PReLU and max pool commute with positive factors; the next layer undoes them."""
+    outs = forward(layers, sample, every=True)
+    layers = [list(l) for l in layers]
+    for i in range(len(layers) - 1):
+        r = np.maximum(outs[i].abs().amax((0, 2, 3)).numpy().astype(np.float64), 1e-6)
+        layers[i][0] = layers[i][0] / r[:, None, None, None]
+        layers[i][1] = layers[i][1] / r
+        layers[i + 1][0] = layers[i + 1][0] * r[None, :, None, None]
+    return layers
+
+
 def convert(name, layers, sample):
     """sample: (n, 3, h, w) float pixels that show what the net will see."""
-    ranges = [float(o.abs().max()) * 2 for o in forward(layers, sample, every=True)]
+    layers = even_out(layers, sample)
+    ranges = [float(o.abs().max()) * HEADROOM for o in forward(layers, sample, every=True)]
     out, tensor, in_scale = [], 0, 1 / 8192
     for i, (w, b, slope, kernel) in enumerate(layers):
         last = i == len(layers) - 1
@@ -78,7 +96,7 @@ def convert(name, layers, sample):
         out.append(quantise.quantise(
             w, b, op=fgm.CONV, in_type=fgm.S16, out_type=fgm.F32 if last else fgm.S16, stride=1,
             pad=(0, 0, 0, 0), in_scale=in_scale, in_zero=0, out_scale=out_scale, out_zero=0,
-            input=tensor, slope=slope))
+            input=tensor, slope=slope, wide=name in WIDE))
         tensor = len(out)
         if kernel:
             out.append(quantise.pool(kernel, w.shape[0], tensor))

@@ -7,19 +7,20 @@ from . import fgm
 
 def quantise(w, b, *, op, in_type, out_type, stride, pad, in_scale, in_zero, out_scale, out_zero,
              input, slope=None, residual=fgm.NONE, res_scale=0.0, res_zero=0, in_half=False,
-             clip=None):
+             clip=None, wide=False):
     """One conv or depthwise layer. w is (out, in, kh, kw), float, batch norm
     folded; scales are real = (q - zero) * scale. in_half: the input's integer q
     stands for q + 1/2 (the s8 pixel rule). clip: largest |w| per channel that
-    the 127 steps reach (default: the largest there is)."""
+    the steps reach (default: the largest there is). wide: 16-bit weights."""
+    steps = 32639 if wide else 127
     out = w.shape[0]
     flat = w.reshape(out, -1)
     top = np.maximum(np.abs(flat).max(1) if clip is None else clip, 1e-12)
     for _ in range(40):
         # The scale is a bf16 value, so the weights' step follows from it.
-        scale = fgm.bf16_up(top / 127 * in_scale / out_scale)
+        scale = fgm.bf16_up(top / steps * in_scale / out_scale)
         step = scale.astype(np.float64) * out_scale / in_scale
-        q = np.clip(np.rint(flat / step[:, None]), -127, 127)
+        q = np.clip(np.rint(flat / step[:, None]), -steps, steps)
         bias = np.rint(b / (step * in_scale) - in_zero * q.sum(1)
                        + (0.5 * q.sum(1) if in_half else 0)).astype(np.int64)
         lo, hi = (-128, 127) if out_type == fgm.S8 else (-32768, 32767)
@@ -28,11 +29,13 @@ def quantise(w, b, *, op, in_type, out_type, stride, pad, in_scale, in_zero, out
             in_channels=out if op == fgm.DEPTHWISE else w.shape[1], out_channels=out, input=input,
             residual=residual, in_zero=in_zero, out_zero=out_zero if out_type != fgm.F32 else 0,
             out_min=lo if out_type != fgm.F32 else 0, out_max=hi if out_type != fgm.F32 else 0,
-            res_zero=res_zero, res_scale=res_scale, weights=q.reshape(w.shape).astype(np.int8),
-            bias=bias, scale=scale)
+            res_zero=res_zero, res_scale=res_scale, weights=q.reshape(w.shape).astype(np.int64),
+            bias=bias, scale=scale, wide=wide)
         if slope is not None:
-            layer.slope = np.clip(np.rint(np.asarray(slope) * fgm.SLOPE_ONE),
-                                  -32768, 32767).astype(np.int16)
+            unit = max(float(np.abs(slope).max()), 1e-6) / 32767
+            layer.slope_unit = float(np.float32(unit))
+            layer.slope = np.rint(np.asarray(slope) / layer.slope_unit).clip(
+                -32767, 32767).astype(np.int16)
         bad = ~fgm.sums_fit(layer)
         if not bad.any():
             return layer
