@@ -10,18 +10,15 @@ need_command curl curl
 install_missing
 build "$root/build" -DFACEGATE_TESTS=OFF
 
-# The folders of this checkout, unless a file says otherwise.
-case "${FACEGATE_CONFIG:-} $*" in
-" --config"* | *" --config"* | [!\ ]*) ;;
-*)
-    : "${FACEGATE_DATA_DIR:=$root/data}"
-    : "${FACEGATE_MODELS_DIR:=$root/models}"
-    export FACEGATE_DATA_DIR FACEGATE_MODELS_DIR
-    ;;
-esac
+# What the daemon would take from file, environment and arguments. The folders
+# of this checkout stand in for the defaults, which are relative.
 config=$("$root/build/facegated" "$@" --print-config)
-listen=$(printf '%s\n' "$config" | sed -n 's/^listen = //p')
-data=$(printf '%s\n' "$config" | sed -n 's/^data_dir = //p')
+value() { printf '%s\n' "$config" | sed -n "s/^$1 = //p"; }
+[ "$(value data_dir)" != data ] || export FACEGATE_DATA_DIR="$root/data"
+[ "$(value models_dir)" != models ] || export FACEGATE_MODELS_DIR="$root/models"
+config=$("$root/build/facegated" "$@" --print-config)
+listen=$(value listen)
+data=$(value data_dir)
 mkdir -p -- "$data"
 
 host=${listen%:*}
