@@ -10,6 +10,7 @@
 #include "checked.h"
 #include "image/exif.h"
 #include "image/jmem.h"
+#include "image/orient.h"
 
 #define INPUT_BYTES 8192
 #define SCALE_DENOM 8
@@ -379,39 +380,6 @@ static void choose_scale(struct jpeg_decoder *d, size_t keep_bytes,
 
 /* ---- rows out ---- */
 
-/* Where stored pixel (x, y) goes: base + x * dx + y * dy bytes. */
-struct layout {
-	uint8_t *base;
-	ptrdiff_t dx, dy;
-};
-
-static struct layout upright(const struct image *img, unsigned orientation)
-{
-	ptrdiff_t px = IMAGE_CHANNELS, row = (ptrdiff_t)img->stride_bytes;
-	ptrdiff_t right = px * ((ptrdiff_t)img->width_px - 1);
-	ptrdiff_t bottom = row * ((ptrdiff_t)img->height_px - 1);
-	uint8_t *p = img->rgb;
-
-	switch (orientation) {
-	case 2:
-		return (struct layout){ p + right, -px, row };
-	case 3:
-		return (struct layout){ p + right + bottom, -px, -row };
-	case 4:
-		return (struct layout){ p + bottom, px, -row };
-	case 5:
-		return (struct layout){ p, row, px };
-	case 6:
-		return (struct layout){ p + right, row, -px };
-	case 7:
-		return (struct layout){ p + right + bottom, -row, -px };
-	case 8:
-		return (struct layout){ p + bottom, -row, px };
-	default:
-		return (struct layout){ p, px, row };
-	}
-}
-
 /* CMYK to RGB as ink on white: each colour is what its own ink and black let
  * through. Adobe stores the values inverted, others do not. */
 static void cmyk_pixel(const uint8_t *p, int inverted, uint8_t *rgb)
@@ -428,7 +396,7 @@ static void cmyk_pixel(const uint8_t *p, int inverted, uint8_t *rgb)
 static void store_rows(struct jpeg_decoder *d, const struct image *img)
 {
 	j_decompress_ptr cinfo = &d->cinfo;
-	struct layout to = upright(img, d->orientation);
+	struct orient_layout to = orient_layout(img, d->orientation);
 	int cmyk = cinfo->out_color_space == JCS_CMYK;
 	JSAMPROW row = arena_tail(d->mem.pool,
 				  (size_t)cinfo->output_width *
