@@ -13,7 +13,7 @@ Suite *suite_orient(void);
 
 static uint8_t pixels[WIDTH * HEIGHT * 4];
 
-/* Whether the row number grows downwards, and so on. */
+/* Where the stored first row and first column lie in the upright picture. */
 static const struct {
 	bool swapped;	 /* stored rows are upright columns */
 	bool from_right; /* upright x counts from the right end */
