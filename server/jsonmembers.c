@@ -5,6 +5,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* jansson calls a string that it had no memory for a syntax error, so failed
+ * allocations are noted here. */
+static void *(*allocate)(size_t n);
+static _Thread_local bool out_of_memory;
+
+static void *allocate_noting(size_t n)
+{
+	void *p = allocate(n);
+
+	if (p == NULL)
+		out_of_memory = true;
+	return p;
+}
+
+void jsonmembers_init(void *(*alloc)(size_t n))
+{
+	allocate = alloc;
+	json_set_alloc_funcs(allocate_noting, free);
+}
+
 static enum status bad_json(struct body *b, const char *what)
 {
 	return err_set(&b->err, ST_BAD_JSON, "%s", what);
@@ -14,10 +34,9 @@ static enum status syntax_error(struct body *b, const json_error_t *jerr)
 {
 	const char *what;
 
-	/* jansson leaves the text empty when it could not allocate. Its texts
-	 * quote the body, so they are not passed on. */
-	if (jerr->text[0] == '\0')
+	if (out_of_memory)
 		return err_set(&b->err, ST_NO_MEMORY, "Out of memory.");
+	/* jansson's own texts quote the body, so they are not passed on. */
 	switch (json_error_code(jerr)) {
 	case json_error_duplicate_key:
 		return bad_json(b, "A member is given twice.");
@@ -114,6 +133,7 @@ void jsonmembers_read(struct body *b, bool image_seen, bool images_seen)
 	enum status st = ST_OK;
 	size_t len;
 
+	out_of_memory = false;
 	text = paramstore_collected(&b->params, &len);
 	root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &jerr);
 	paramstore_drop_collected(&b->params);

@@ -5,8 +5,13 @@
 #define FACEGATE_JSONMEMBERS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "body.h"
+
+/* Sets where all of jansson gets its memory from: malloc, or what a test puts
+ * there; free must fit it. Before other threads use jansson. */
+void jsonmembers_init(void *(*alloc)(size_t n));
 
 /* image_seen, images_seen: the scanner took that member's strings as pictures.
  * The result, or the error, goes to b. */

@@ -38,6 +38,9 @@ static enum status bad_json(struct body *b, const char *what)
 
 static enum status copy(struct body *b, uint8_t c)
 {
+	/* jansson's reader takes a NUL between tokens for nothing at all. */
+	if (c == '\0')
+		return bad_json(b, "The body contains a NUL byte.");
 	return paramstore_collect(&b->params, &c, 1, &b->err);
 }
 

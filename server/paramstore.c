@@ -162,6 +162,7 @@ enum status paramstore_add(struct paramstore *p, const char *name,
 		st = paramstore_append(p, value, value_len, err);
 	if (st == ST_OK)
 		st = paramstore_close(p, err);
+	p->extra = 0; /* a refused one leaves nothing behind */
 	return st;
 }
 

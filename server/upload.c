@@ -11,10 +11,12 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "body.h"
+#include "jsonmembers.h"
 #include "jsonscan.h"
 #include "mimehead.h"
 #include "multipart.h"
@@ -59,6 +61,7 @@ void upload_init(void *mem, struct upload **out)
 	pthread_cond_init(&u->changed, &attr);
 	pthread_condattr_destroy(&attr);
 	err_clear(&u->body.err);
+	jsonmembers_init(malloc);
 	*out = u;
 }
 
