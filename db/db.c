@@ -249,7 +249,8 @@ enum status db_open(const struct db_options *opt, struct db **out,
 		return st;
 	db = calloc(1, sizeof *db);
 	if (!db)
-		return err_set(err, ST_NO_MEMORY, "No memory for the database.");
+		return err_set(err, ST_NO_MEMORY,
+			       "No memory for the database.");
 	db->lock_fd = -1;
 	db->log_max_rows = opt->log_max_rows;
 	pthread_mutex_init(&db->write_lock, NULL);

@@ -10,7 +10,7 @@
  * (db_person_get, db_people_list, db_log_list) use a second, query-only
  * connection with its own mutex, so they never wait for an fsync.
  * Memory: SQLite's page cache and heap are capped at db_open, before SQLite
- * is first used.
+ * is first used. Nobody else in the process may use SQLite before that.
  * Texts are UTF-8 with NUL; ids are checked by the caller (see PERSON_ID_MAX).
  */
 #ifndef FACEGATE_DB_H
@@ -25,19 +25,20 @@
 
 struct db;
 
-#define PERSON_ID_MAX 64   /* bytes, of [A-Za-z0-9._:@-]; NUL not counted */
+#define PERSON_ID_MAX	64  /* bytes, of [A-Za-z0-9._:@-]; NUL not counted */
 #define PERSON_NAME_MAX 128 /* bytes */
-#define DOOR_ID_MAX 64
-#define REASON_MAX 32
+#define DOOR_ID_MAX	64
+#define REASON_MAX	32
 
 #define DB_CACHE_MIN_BYTES ((size_t)64 * 1024)
-#define DB_HEAP_MIN_BYTES ((size_t)1024 * 1024)
+/* 10,000 people and 100,000 log rows have used under 200 KiB of it. */
+#define DB_HEAP_MIN_BYTES ((size_t)512 * 1024)
 
 struct db_options {
 	const char *dir;      /* must exist and be writable */
 	size_t cache_bytes;   /* page cache of both connections together */
 	size_t heap_bytes;    /* hard heap limit for all else in SQLite */
-	int64_t log_max_rows; /* oldest match log rows go beyond this many */
+	int64_t log_max_rows; /* never more; oldest go, a 64th at a time */
 };
 
 /* Opens or makes dir/facegate.db, checks it (quick_check), migrates it.
@@ -57,12 +58,12 @@ struct db_person {
 	char id[PERSON_ID_MAX + 1];
 	char name[PERSON_NAME_MAX + 1]; /* "" when none was given */
 	int64_t created_ms, updated_ms; /* Unix time, milliseconds, UTC */
-	int64_t templates;              /* of any model */
+	int64_t templates;		/* of any model */
 };
 
 /* Stores one person's new templates, making the person if it is new; all in
  * one transaction. name NULL keeps the stored name. With replace, templates
- * stored before go. Fills person_key and template_ids[n]. */
+ * stored before go, as bytes too. Fills person_key and template_ids[n]. */
 enum status db_enroll(struct db *db, const char *person_id, const char *name,
 		      bool replace, const char *model_id,
 		      const struct face_template *t, size_t n, int64_t now_ms,
@@ -71,7 +72,8 @@ enum status db_enroll(struct db *db, const char *person_id, const char *name,
 
 /* ST_NO_SUCH_PERSON when unknown. */
 enum status db_person_get(struct db *db, const char *person_id,
-			  struct db_person *out, struct errinfo *err) MUST_CHECK;
+			  struct db_person *out,
+			  struct errinfo *err) MUST_CHECK;
 enum status db_person_by_key(struct db *db, int64_t key, struct db_person *out,
 			     struct errinfo *err) MUST_CHECK;
 /* Fills up to cap persons ordered by id, those after `after` ("" = start). */
@@ -79,14 +81,17 @@ enum status db_people_list(struct db *db, const char *after,
 			   struct db_person *out, size_t cap, size_t *count,
 			   struct errinfo *err) MUST_CHECK;
 /* Removes the person and its templates; no byte of them stays in the file,
- * the WAL or free pages (secure_delete, then a truncating checkpoint). Its
- * match log rows lose the person's id and name. */
+ * the WAL or free pages (secure_delete, cleaned pages, then a truncating
+ * checkpoint). Its match log rows lose the person's id. Should the checkpoint
+ * fail, the deletion stands, a line is logged, and the wiping is tried again
+ * at the next write, at close and at open. */
 enum status db_person_delete(struct db *db, const char *person_id,
-			     int64_t *person_key, struct errinfo *err)
-	MUST_CHECK;
+			     int64_t *person_key,
+			     struct errinfo *err) MUST_CHECK;
 
 /* Calls row() for every template of a model. A row() that returns other than
- * ST_OK ends the walk with that status. */
+ * ST_OK ends the walk with that status; it must not call into db. A stored
+ * row that is not a valid template ends it with ST_BAD_DATABASE. */
 typedef enum status (*db_template_fn)(void *ctx, int64_t person_key,
 				      int64_t template_id,
 				      const struct face_template *t);
@@ -95,16 +100,17 @@ enum status db_templates_each(struct db *db, const char *model_id,
 			      struct errinfo *err) MUST_CHECK;
 /* How many templates belong to other models than model_id. */
 enum status db_templates_foreign(struct db *db, const char *model_id,
-				 int64_t *count, struct errinfo *err) MUST_CHECK;
+				 int64_t *count,
+				 struct errinfo *err) MUST_CHECK;
 
 /* One row of the match log. Scores absent from an event are NaN. */
 struct match_event {
-	int64_t id;        /* given by db_log_add */
-	int64_t at_ms;     /* Unix time, milliseconds, UTC */
-	char route[16];    /* "verify" or "identify" */
+	int64_t id;			   /* given by db_log_add */
+	int64_t at_ms;			   /* Unix time, milliseconds, UTC */
+	char route[16];			   /* "verify" or "identify" */
 	char person_id[PERSON_ID_MAX + 1]; /* asked for, or found; "" if none */
 	char door_id[DOOR_ID_MAX + 1];
-	char decision[8];  /* allow, deny, unsure */
+	char decision[8]; /* allow, deny, unsure */
 	char reason[REASON_MAX];
 	double score, threshold;
 	char model_id[MODEL_ID_MAX];
@@ -122,7 +128,7 @@ struct log_filter { /* empty text, 0 and NaN mean: any */
 	char reason[REASON_MAX];
 	int64_t from_ms, to_ms; /* from <= at < to */
 	double min_score;
-	int64_t before_id;      /* cursor: rows with a smaller id; 0 = newest */
+	int64_t before_id; /* cursor: rows with a smaller id; 0 = newest */
 };
 /* Newest first, at most cap rows. */
 enum status db_log_list(struct db *db, const struct log_filter *f,

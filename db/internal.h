@@ -76,7 +76,7 @@ enum db_sql {
 #define X(name, conn, sql) DB_SQL_##name,
 	DB_STATEMENTS(X)
 #undef X
-	DB_SQL_COUNT
+		DB_SQL_COUNT
 };
 
 struct db {
@@ -85,10 +85,10 @@ struct db {
 	sqlite3_stmt *stmt[DB_SQL_COUNT];
 	pthread_mutex_t write_lock;
 	pthread_mutex_t read_lock;
-	int lock_fd;          /* flock on dir/facegate.lock */
-	bool memory_held;     /* db_memory_acquire succeeded */
-	bool sync_full;       /* what the writer's synchronous is now */
-	bool erase_due;       /* deleted bytes may still be in the WAL */
+	int lock_fd;	  /* flock on dir/facegate.lock */
+	bool memory_held; /* db_memory_acquire succeeded */
+	bool sync_full;	  /* what the writer's synchronous is now */
+	bool empty_due;	  /* the WAL should be empty and is not */
 	int64_t log_max_rows;
 };
 
@@ -109,10 +109,10 @@ enum status db_column_text(sqlite3_stmt *s, int col, char *out, size_t cap,
 
 /* A write transaction: begin locks and opens it, end commits when st is ST_OK
  * and rolls back otherwise, unlocks and returns the first failure. With
- * erase, what was deleted is wiped from the file after the commit. */
+ * wipe, what was deleted is gone from the files after the commit. */
 enum status db_write_begin(struct db *db, bool sync_full,
 			   struct errinfo *err) MUST_CHECK;
-enum status db_write_end(struct db *db, enum status st, bool erase,
+enum status db_write_end(struct db *db, enum status st, bool wipe,
 			 struct errinfo *err) MUST_CHECK;
 
 /* matchlog.c: drops rows beyond log_max_rows, for a limit lowered between

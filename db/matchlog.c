@@ -39,8 +39,7 @@ enum status db_log_trim_all(struct db *db, struct errinfo *err)
 		if (sqlite3_step(s) == SQLITE_ROW)
 			newest = sqlite3_column_int64(s, 0);
 		else
-			st = db_fail(db->writer,
-				     sqlite3_errcode(db->writer),
+			st = db_fail(db->writer, sqlite3_errcode(db->writer),
 				     "Reading the match log", err);
 		db_reset(s);
 		if (st == ST_OK)
@@ -112,8 +111,8 @@ static enum status read_event(sqlite3_stmt *s, struct match_event *ev,
 	enum status st = ST_OK;
 
 	for (size_t i = 0; st == ST_OK && i < sizeof texts / sizeof *texts; i++)
-		st = db_column_text(s, texts[i].col, texts[i].out,
-				    texts[i].cap, err);
+		st = db_column_text(s, texts[i].col, texts[i].out, texts[i].cap,
+				    err);
 	ev->id = sqlite3_column_int64(s, 0);
 	ev->at_ms = sqlite3_column_int64(s, 1);
 	ev->score = column_score(s, 7);

@@ -1,15 +1,14 @@
 /* People: enrolling, reading, listing, deleting. Row structs belong to the
  * caller. Writers and readers use different connections, see internal.h.
  */
-#include <math.h>
-
 #include "internal.h"
 
 static enum status check_templates(const struct face_template *t, size_t n,
 				   struct errinfo *err)
 {
 	if (n == 0)
-		return err_set(err, ST_INTERNAL, "There is no template to store.");
+		return err_set(err, ST_INTERNAL,
+			       "There is no template to store.");
 	for (size_t i = 0; i < n; i++) {
 		if (!(t[i].scale > 0 && t[i].scale < 1e30F) ||
 		    !(t[i].length >= 0 && t[i].length < 1e30F))
@@ -180,7 +179,8 @@ static enum status get_person(struct db *db, sqlite3_stmt *s,
 	if (rc == SQLITE_ROW)
 		return read_person(s, out, err);
 	if (rc == SQLITE_DONE)
-		return err_set(err, ST_NO_SUCH_PERSON, "No person has this id.");
+		return err_set(err, ST_NO_SUCH_PERSON,
+			       "No person has this id.");
 	return db_fail(db->reader, rc, "Reading the person", err);
 }
 

@@ -71,15 +71,14 @@ static enum status start(size_t cache_bytes, size_t heap_bytes,
 		rc = db_vfs_register();
 	}
 	if (rc != SQLITE_OK)
-		return err_set(err,
-			       rc == SQLITE_NOMEM ? ST_NO_MEMORY : ST_INTERNAL,
-			       "SQLite does not start: %s.",
-			       sqlite3_errstr(rc));
+		return err_set(
+			err, rc == SQLITE_NOMEM ? ST_NO_MEMORY : ST_INTERNAL,
+			"SQLite does not start: %s.", sqlite3_errstr(rc));
 	return ST_OK;
 }
 
-enum status db_memory_acquire(size_t cache_bytes, size_t heap_bytes,
-			      int *pages, struct errinfo *err)
+enum status db_memory_acquire(size_t cache_bytes, size_t heap_bytes, int *pages,
+			      struct errinfo *err)
 {
 	enum status st = ST_OK;
 

@@ -10,8 +10,8 @@
  * database is open and cache_bytes has changed; while one is open, its
  * settings stay and apply to the next one too. *pages is the number of pages
  * in the block. Pair with db_memory_release. */
-enum status db_memory_acquire(size_t cache_bytes, size_t heap_bytes,
-			      int *pages, struct errinfo *err) MUST_CHECK;
+enum status db_memory_acquire(size_t cache_bytes, size_t heap_bytes, int *pages,
+			      struct errinfo *err) MUST_CHECK;
 void db_memory_release(void);
 
 #endif

@@ -49,10 +49,9 @@ enum status db_fail(sqlite3 *conn, int rc, const char *what,
 	 * there is. */
 	if ((extended & 0xff) != (rc & 0xff))
 		extended = rc;
-	return err_set(err,
-		       status_of(extended,
-				 conn ? sqlite3_system_errno(conn) : 0),
-		       "%s failed: %s.", what, sqlite3_errstr(extended));
+	return err_set(
+		err, status_of(extended, conn ? sqlite3_system_errno(conn) : 0),
+		"%s failed: %s.", what, sqlite3_errstr(extended));
 }
 
 void db_reset(sqlite3_stmt *s)
@@ -104,9 +103,10 @@ enum status db_column_text(sqlite3_stmt *s, int col, char *out, size_t cap,
 /* Moves the WAL into the file, which passes every page through the cleaner of
  * pagevfs.c, and truncates it. Cached pages of the writer are dropped, since
  * they may carry uncleaned gaps back into the WAL. Readers are kept out, so
- * no snapshot can stop the checkpoint. The deletion itself is committed: when
- * this fails it is tried again at the next write, and at close and open. */
-static void erase(struct db *db)
+ * no snapshot can stop the checkpoint. This follows a committed deletion, and
+ * a full disk, where it may free enough for the next change. When it fails it
+ * is tried again at the next write, and at close and open. */
+static void empty_wal(struct db *db)
 {
 	int rc;
 
@@ -115,10 +115,10 @@ static void erase(struct db *db)
 				       SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 	(void)sqlite3_db_release_memory(db->writer);
 	pthread_mutex_unlock(&db->read_lock);
-	if (rc != SQLITE_OK && !db->erase_due)
-		log_line(LOG_WARN, "erase_delayed", "reason=\"%s\"",
+	if (rc != SQLITE_OK && !db->empty_due)
+		log_line(LOG_WARN, "wiping_delayed", "reason=\"%s\"",
 			 sqlite3_errstr(rc));
-	db->erase_due = rc != SQLITE_OK;
+	db->empty_due = rc != SQLITE_OK;
 }
 
 enum status db_write_begin(struct db *db, bool sync_full, struct errinfo *err)
@@ -126,8 +126,8 @@ enum status db_write_begin(struct db *db, bool sync_full, struct errinfo *err)
 	enum status st = ST_OK;
 
 	pthread_mutex_lock(&db->write_lock);
-	if (db->erase_due)
-		erase(db);
+	if (db->empty_due)
+		empty_wal(db);
 	if (db->sync_full != sync_full) {
 		st = db_exec(db->writer,
 			     sync_full ? "PRAGMA synchronous = FULL"
@@ -157,8 +157,8 @@ enum status db_write_end(struct db *db, enum status st, bool wipe,
 			log_line(LOG_ERROR, "rollback_failed", "reason=\"%s\"",
 				 sqlite3_errstr(rc));
 	}
-	if (st == ST_OK && wipe)
-		erase(db);
+	if ((st == ST_OK && wipe) || st == ST_DISK_FULL)
+		empty_wal(db);
 	pthread_mutex_unlock(&db->write_lock);
 	return st;
 }

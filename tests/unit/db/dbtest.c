@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 char test_dir[256];
+size_t test_cache_bytes;
 
 void test_path(const char *file, char out[512])
 {
@@ -21,6 +22,7 @@ void test_dir_make(void)
 {
 	const char *base = getenv("TMPDIR");
 
+	test_cache_bytes = (size_t)256 * 1024;
 	(void)snprintf(test_dir, sizeof test_dir, "%s/facegate-db-XXXXXX",
 		       base && *base ? base : "/tmp");
 	ck_assert_ptr_nonnull(mkdtemp(test_dir));
@@ -46,7 +48,7 @@ void test_dir_remove(void)
 struct db_options test_options(void)
 {
 	return (struct db_options){ .dir = test_dir,
-				    .cache_bytes = 256 * 1024,
+				    .cache_bytes = test_cache_bytes,
 				    .heap_bytes = 2 * 1024 * 1024,
 				    .log_max_rows = 1000 };
 }
@@ -158,8 +160,7 @@ size_t test_check_whole(struct db *db)
 
 	w.people = calloc(MANY, sizeof *w.people);
 	ck_assert_ptr_nonnull(w.people);
-	ck_assert_int_eq(db_people_list(db, "", w.people, MANY, &w.count,
-					NULL),
+	ck_assert_int_eq(db_people_list(db, "", w.people, MANY, &w.count, NULL),
 			 ST_OK);
 	for (size_t i = 0; i < w.count; i++)
 		ck_assert_int_eq(w.people[i].templates, TEST_PER_PERSON);

@@ -9,10 +9,12 @@
 
 #include "db.h"
 
-#define TEST_MODEL "test@00000001"
+#define TEST_MODEL	"test@00000001"
 #define TEST_PER_PERSON 2
 
 extern char test_dir[256]; /* set by test_dir_make */
+extern size_t
+	test_cache_bytes; /* for test_options; test_dir_make sets it back */
 
 /* Checked fixtures. */
 void test_dir_make(void);

@@ -33,7 +33,7 @@ struct tail {
 struct fault_plan fault_plan;
 bool fault_hit;
 unsigned fault_wal_syncs, fault_db_syncs;
-unsigned long fault_written;
+long fault_wal_bytes_max;
 
 static sqlite3_vfs layer;
 static sqlite3_vfs *base;
@@ -93,9 +93,9 @@ static void record(sqlite3_file *file, const void *data, size_t bytes,
 	if (truncates)
 		c->old_bytes = size > offset ? (size_t)(size - offset) : 0;
 	else if (size > offset)
-		c->old_bytes = bytes < (size_t)(size - offset) ?
-				       bytes :
-				       (size_t)(size - offset);
+		c->old_bytes = bytes < (size_t)(size - offset)
+				       ? bytes
+				       : (size_t)(size - offset);
 	c->old = malloc(c->old_bytes + 1);
 	c->new = malloc(bytes + 1);
 	ck_assert(c->old && c->new);
@@ -146,8 +146,10 @@ static int fault_write(sqlite3_file *file, const void *data, int amount,
 						   offset);
 		return fault_plan.code;
 	}
+	if (fault_wal_bytes_max && tail_of(file)->role == ROLE_WAL &&
+	    offset + amount > fault_wal_bytes_max)
+		return SQLITE_FULL;
 	record(file, data, (size_t)amount, offset, false);
-	fault_written += (unsigned long)amount;
 	return tail_of(file)->below->xWrite(file, data, amount, offset);
 }
 
@@ -199,9 +201,9 @@ static int fault_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file,
 	rc = base->xOpen(base, name, file, flags, out_flags);
 	if (rc != SQLITE_OK)
 		return rc;
-	t->role = flags & SQLITE_OPEN_MAIN_DB ? ROLE_DB :
-		  flags & SQLITE_OPEN_WAL     ? ROLE_WAL :
-						ROLE_JOURNAL;
+	t->role = flags & SQLITE_OPEN_MAIN_DB ? ROLE_DB
+		  : flags & SQLITE_OPEN_WAL   ? ROLE_WAL
+					      : ROLE_JOURNAL;
 	t->below = file->pMethods;
 	t->methods = *file->pMethods;
 	t->methods.xRead = fault_read;
@@ -224,6 +226,7 @@ static int fault_delete(sqlite3_vfs *vfs, const char *name, int sync_folder)
 void fault_disarm(void)
 {
 	fault_plan = (struct fault_plan){ 0 };
+	fault_wal_bytes_max = 0;
 	fault_hit = false;
 }
 

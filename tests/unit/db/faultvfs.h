@@ -28,9 +28,10 @@ struct fault_plan {
 };
 
 extern struct fault_plan fault_plan;
+/* Writes that would make the WAL longer find the disk full; 0: no limit. */
+extern long fault_wal_bytes_max;
 extern bool fault_hit; /* an operation failed on purpose */
 extern unsigned fault_wal_syncs, fault_db_syncs;
-extern unsigned long fault_written; /* bytes, to all files */
 
 /* Checked fixtures. install opens the store in test_dir once. */
 void fault_install(void);

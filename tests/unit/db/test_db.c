@@ -160,9 +160,9 @@ START_TEST(list_pages_through_people_in_order_of_id)
 		ck_assert_int_eq(test_enroll(db, id, NULL, false), ST_OK);
 	}
 	do {
-		ck_assert_int_eq(db_people_list(db, after, page, 3, &count,
-						NULL),
-				 ST_OK);
+		ck_assert_int_eq(
+			db_people_list(db, after, page, 3, &count, NULL),
+			ST_OK);
 		for (size_t i = 0; i < count; i++, seen++) {
 			(void)snprintf(id, sizeof id, "p%zu", seen);
 			ck_assert_str_eq(page[i].id, id);
@@ -225,9 +225,9 @@ START_TEST(failure_in_mid_enrolment_leaves_no_half_person)
 	int64_t key, id;
 
 	test_template("a", 0, &t);
-	ck_assert_int_eq(db_enroll(db, "a", NULL, false, "", &t, 1, 1, &key,
-				   &id, &err),
-			 ST_INTERNAL);
+	ck_assert_int_eq(
+		db_enroll(db, "a", NULL, false, "", &t, 1, 1, &key, &id, &err),
+		ST_INTERNAL);
 	ck_assert_ptr_nonnull(strstr(err.text, "Storing the template"));
 	ck_assert_int_eq(db_person_get(db, "a", &p, NULL), ST_NO_SUCH_PERSON);
 	ck_assert_int_eq(test_enroll(db, "a", NULL, false), ST_OK);
@@ -273,7 +273,8 @@ START_TEST(walk_gives_one_model_and_stops_when_told)
 	ck_assert_int_eq(db_templates_each(db, TEST_MODEL, count_row, &c, NULL),
 			 ST_GALLERY_FULL);
 	ck_assert_uint_eq(c.rows, 2);
-	/* The stopped walk holds nothing: a deletion still truncates the WAL. */
+	/* The stopped walk holds nothing: a deletion still truncates the WAL.
+	 */
 	ck_assert_int_eq(db_person_delete(db, "b", &key, NULL), ST_OK);
 	db_close(db);
 }

@@ -147,9 +147,8 @@ START_TEST(threads_share_one_handle)
 
 	for (int i = 0; i < THREADS; i++) {
 		crew[i] = (struct crew){ db, i, &failures };
-		ck_assert_int_eq(pthread_create(&threads[i], NULL, work,
-						&crew[i]),
-				 0);
+		ck_assert_int_eq(
+			pthread_create(&threads[i], NULL, work, &crew[i]), 0);
 	}
 	for (int i = 0; i < THREADS; i++)
 		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);

@@ -84,10 +84,9 @@ static struct db *open_with_rows(int n)
 	struct db *db = test_open();
 
 	for (int i = 1; i <= n; i++) {
-		struct match_event ev = test_event(i % 2 ? "a" : "b",
-						   doors[i % 3],
-						   i % 5 ? "allow" : "deny",
-						   (double)i / 100);
+		struct match_event ev = test_event(
+			i % 2 ? "a" : "b", doors[i % 3],
+			i % 5 ? "allow" : "deny", (double)i / 100);
 
 		ev.at_ms = i * 1000;
 		if (i % 5 == 0)
@@ -247,10 +246,10 @@ START_TEST(ring_keeps_the_newest_rows)
 		count = list(db, f, rows, 1100);
 		ck_assert_int_le((int64_t)count, opt.log_max_rows);
 		ck_assert_int_ge((int64_t)count,
-				 i < opt.log_max_rows ?
-					 i :
-					 opt.log_max_rows -
-						 opt.log_max_rows / 64);
+				 i < opt.log_max_rows
+					 ? i
+					 : opt.log_max_rows -
+						   opt.log_max_rows / 64);
 		ck_assert_int_eq(rows[0].id, i);
 		ck_assert_int_eq(rows[count - 1].id, i - (int64_t)count + 1);
 	}
@@ -290,9 +289,9 @@ static void plan_of(sqlite3 *conn, unsigned mask, char *out, size_t cap)
 			 SQLITE_OK);
 	out[0] = 0;
 	while (sqlite3_step(s) == SQLITE_ROW)
-		used += (size_t)snprintf(out + used, cap - used, "%s\n",
-					 (const char *)
-						 sqlite3_column_text(s, 3));
+		used += (size_t)snprintf(
+			out + used, cap - used, "%s\n",
+			(const char *)sqlite3_column_text(s, 3));
 	ck_assert_uint_lt(used, cap);
 	sqlite3_finalize(s);
 }

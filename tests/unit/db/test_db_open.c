@@ -99,11 +99,13 @@ END_TEST
 
 START_TEST(second_opener_is_refused_until_the_first_closes)
 {
-	struct db *db = test_open();
+	/* Static, so that the forked child has not lost it. */
+	static struct db *db;
 	struct errinfo err;
 	int exit_status;
 	pid_t child;
 
+	db = test_open();
 	ck_assert_int_eq(test_try_open(&err), ST_DATABASE_BUSY);
 	child = fork();
 	ck_assert_int_ge(child, 0);
@@ -373,9 +375,9 @@ START_TEST(invalid_stored_template_is_never_handed_out)
 		       "PRAGMA ignore_check_constraints = ON; %s WHERE id = 3",
 		       bad_templates[_i]);
 	test_sql(sql);
-	ck_assert_int_eq(db_templates_each(db, TEST_MODEL, ignore_row, NULL,
-					   &err),
-			 ST_BAD_DATABASE);
+	ck_assert_int_eq(
+		db_templates_each(db, TEST_MODEL, ignore_row, NULL, &err),
+		ST_BAD_DATABASE);
 	ck_assert_uint_gt(strlen(err.text), 10);
 	db_close(db);
 }
@@ -390,9 +392,9 @@ START_TEST(stranger_that_holds_the_file_makes_it_busy)
 
 	test_path("facegate.db", path);
 	ck_assert_int_eq(sqlite3_open(path, &other), SQLITE_OK);
-	ck_assert_int_eq(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL,
-				      NULL),
-			 SQLITE_OK);
+	ck_assert_int_eq(
+		sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL),
+		SQLITE_OK);
 	ck_assert_int_eq(test_enroll(db, "a", NULL, false), ST_DATABASE_BUSY);
 	ck_assert_int_eq(db_writable(db, &err), ST_DATABASE_BUSY);
 	ck_assert_int_eq(err.status, ST_DATABASE_BUSY);
@@ -431,9 +433,9 @@ Suite *suite_db_open(void)
 	tcase_add_test(tc, truncated_file_is_refused);
 	tcase_add_loop_test(tc, page_full_of_noise_is_refused, 0, 11);
 	tcase_add_test(tc, flipped_bytes_never_crash);
-	tcase_add_loop_test(tc, invalid_stored_template_is_never_handed_out, 0,
-			    (int)(sizeof bad_templates /
-				  sizeof *bad_templates));
+	tcase_add_loop_test(
+		tc, invalid_stored_template_is_never_handed_out, 0,
+		(int)(sizeof bad_templates / sizeof *bad_templates));
 	tcase_add_test(tc, stranger_that_holds_the_file_makes_it_busy);
 	tcase_add_test(tc, closing_nothing_is_fine);
 	suite_add_tcase(s, tc);
