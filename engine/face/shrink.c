@@ -19,14 +19,14 @@ static void cover(uint32_t i, uint32_t in, uint32_t n, long *first, long *end)
 	*end = (long)(((uint64_t)(i + 1) * in + n - 1) / n);
 }
 
-/* round(64 * sum / count) - 8160; the float product is exact enough that its
+/* round(256 * sum / count) - 32640; the float product is exact enough that its
  * half-even rounding is the same on every processor. */
 static int16_t pixel_rule(uint32_t sum, float unit)
 {
 	float y = (float)sum * unit;
 
 	y = (y + 12582912.0f) - 12582912.0f;
-	return (int16_t)((int)y - 8160);
+	return (int16_t)((int)y - 32640);
 }
 
 void shrink_rows(const struct image *img, const struct window *win,
@@ -56,7 +56,7 @@ void shrink_rows(const struct image *img, const struct window *win,
 			float unit;
 
 			cover(c, win->width, out_width, &x0, &x1);
-			unit = 64.0f / (float)((x1 - x0) * (y1 - y0));
+			unit = 256.0f / (float)((x1 - x0) * (y1 - y0));
 			for (long x = max_long(win->x + x0, left);
 			     x < min_long(win->x + x1, right); x++) {
 				const uint32_t *p =

@@ -16,7 +16,7 @@ def pixels(rgb, in_type):
     rgb = np.asarray(rgb, np.float64)
     if in_type == fgm.S8:
         return (rgb - 128).astype(np.int64)
-    return (np.rint(rgb * 64) - 8160).astype(np.int64)
+    return (np.rint(rgb * 256) - 32640).astype(np.int64)
 
 
 def _pool(x, layer):

@@ -3,11 +3,11 @@
     python -m train.export.mtcnn --weights DIR --crops DIR_OR_ZIP... --out models/mtcnn.fgm
 
 DIR holds pnet.pt, rnet.pt and onet.pt as the MIT-licensed PyPI package
-facenet-pytorch ships them. P-Net and R-Net get 16-bit weights: their scores
-decide between neighbouring candidates that differ by less than 8 or even 12
-bits can tell, and another winner means another box. O-Net, which comes last
-and is four fifths of the weights, does with 8. Activations have 16 bits; their
-ranges are measured on face crops and doubled, which 16 bits can afford.
+facenet-pytorch ships them. Weights have 16 bits: scores decide between
+neighbouring candidates that differ by less than 8 or even 12 bits can tell, and
+another winner means another box. Only O-Net's dense layer, three fifths of all
+weights and behind the last choice, does with 8. Activations have 16 bits; their
+ranges are measured while the float detector runs, and given half as much again.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import argparse
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from . import crops, fgm, quantise
 
@@ -29,8 +30,8 @@ BODY = {
 }
 HEADS = {"pnet": ("conv4_1", "conv4_2"), "rnet": ("dense5_1", "dense5_2"),
          "onet": ("dense6_1", "dense6_2", "dense6_3")}
-WIDE = ("pnet", "rnet")
-HEADROOM = 1.7
+WIDE_MAX = 100_000  # weights of a layer: all but the last dense one of O-Net
+HEADROOM = 1.5
 SIDE = {"pnet": 0, "rnet": 24, "onet": 48}
 MAP = {"rnet": 3, "onet": 3}  # side of the map that the first dense layer sees
 
@@ -72,31 +73,28 @@ def forward(layers, x, every=False):
     return outs if every else x
 
 
-def even_out(layers, sample):
-    """Gives every hidden channel the same range, so that 16 bits serve each.
+def even_out(layers, peaks):
+    """Divides every hidden channel by its peak, so that 16 bits serve each alike.
     PReLU and max pool commute with positive factors; the next layer undoes them."""
-    outs = forward(layers, sample, every=True)
     layers = [list(l) for l in layers]
     for i in range(len(layers) - 1):
-        r = np.maximum(outs[i].abs().amax((0, 2, 3)).numpy().astype(np.float64), 1e-6)
+        r = np.maximum(peaks[i], 1e-6)
         layers[i][0] = layers[i][0] / r[:, None, None, None]
         layers[i][1] = layers[i][1] / r
         layers[i + 1][0] = layers[i + 1][0] * r[None, :, None, None]
     return layers
 
 
-def convert(name, layers, sample):
-    """sample: (n, 3, h, w) float pixels that show what the net will see."""
-    layers = even_out(layers, sample)
-    ranges = [float(o.abs().max()) * HEADROOM for o in forward(layers, sample, every=True)]
-    out, tensor, in_scale = [], 0, 1 / 8192
-    for i, (w, b, slope, kernel) in enumerate(layers):
+def convert(name, layers, peaks):
+    """peaks: per layer, the largest magnitude seen in every output channel."""
+    out, tensor, in_scale = [], 0, 1 / 32768
+    for i, (w, b, slope, kernel) in enumerate(even_out(layers, peaks)):
         last = i == len(layers) - 1
-        out_scale = 1.0 if last else ranges[i] / 32767
+        out_scale = 1.0 if last else HEADROOM / 32767
         out.append(quantise.quantise(
             w, b, op=fgm.CONV, in_type=fgm.S16, out_type=fgm.F32 if last else fgm.S16, stride=1,
             pad=(0, 0, 0, 0), in_scale=in_scale, in_zero=0, out_scale=out_scale, out_zero=0,
-            input=tensor, slope=slope, wide=name in WIDE))
+            input=tensor, slope=slope, wide=w.size <= WIDE_MAX))
         tensor = len(out)
         if kernel:
             out.append(quantise.pool(kernel, w.shape[0], tensor))
@@ -105,15 +103,31 @@ def convert(name, layers, sample):
     return fgm.Net(name, SIDE[name], SIDE[name], 3, fgm.S16, out)
 
 
-def samples(pictures, side, rng):
-    """Random square windows of the pictures at one size, as float pixels."""
-    out = []
+def observe(weights, pictures, rng):
+    """Runs the float detector over face crops laid on noise at random sizes, and
+    notes the peak of every channel: what the nets really see, candidates included."""
+    from .detector import Detector
+
+    class Watched(Detector):
+        peaks = {}
+
+        def forward(self, name, pixels):
+            with torch.no_grad():
+                outs = mtcnn_forward(self.nets[name], (pixels - 127.5) / 128, every=True)
+            seen = [o.abs().amax((0, 2, 3)).numpy().astype(np.float64) for o in outs]
+            old = self.peaks.get(name)
+            self.peaks[name] = [np.maximum(a, b) for a, b in zip(old, seen)] if old else seen
+            return outs[-1].numpy()
+
+    mtcnn_forward, watched = forward, Watched(weights)
     for p in pictures:
-        n = int(rng.integers(side, p.shape[0]))
-        y, x = rng.integers(0, p.shape[0] - n + 1, 2)
-        t = torch.from_numpy(p[y:y + n, x:x + n].astype(np.float32)).permute(2, 0, 1)[None]
-        out.append((F.interpolate(t, (side, side), mode="area") - 127.5) / 128)
-    return torch.cat(out)
+        scene = rng.integers(0, 256, (12, 12, 3), np.uint8)
+        scene = np.asarray(Image.fromarray(scene).resize((240, 240), Image.BICUBIC)).copy()
+        side = int(rng.integers(40, 230))
+        y, x = rng.integers(0, 240 - side + 1, 2)
+        scene[y:y + side, x:x + side] = np.asarray(Image.fromarray(p).resize((side, side)))
+        watched(scene)
+    return watched.peaks
 
 
 def main():
@@ -123,11 +137,8 @@ def main():
     ap.add_argument("--out", default="models/mtcnn.fgm")
     args = ap.parse_args()
     rng = np.random.default_rng(1)
-    pictures = crops.load(args.crops, 1500, rng)
-    nets = []
-    for name in ("pnet", "rnet", "onet"):
-        layers = load(args.weights, name)
-        nets.append(convert(name, layers, samples(pictures, SIDE[name] or 64, rng)))
+    peaks = observe(args.weights, crops.load(args.crops, 400, rng), rng)
+    nets = [convert(n, load(args.weights, n), peaks[n]) for n in ("pnet", "rnet", "onet")]
     body = fgm.write(args.out, "mtcnn", nets, [], NOTE)
     print(f"{args.out}: {len(body)} bytes")
 
