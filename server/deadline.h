@@ -1,0 +1,35 @@
+/* Absolute deadlines for connections.
+ *
+ * libmicrohttpd restarts its timeout at every byte, so a client that sends one
+ * now and then can hold a connection for ever. Here each connection has one
+ * absolute deadline for whatever it is doing; a thread shuts down the sockets
+ * of those that pass it.
+ */
+#ifndef FACEGATE_DEADLINE_H
+#define FACEGATE_DEADLINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "status.h"
+
+struct deadlines;
+struct deadline; /* of one connection */
+
+/* At most `max` connections, `after_us` for each step. */
+enum status deadlines_open(size_t max, uint64_t after_us,
+			   struct deadlines **out, struct errinfo *err)
+	MUST_CHECK;
+void deadlines_close(struct deadlines *d);
+
+/* A new socket; NULL when the table is full. Its deadline starts now. */
+struct deadline *deadline_begin(struct deadlines *d, int fd);
+/* The same socket is about to close: it will not be touched any more. */
+void deadline_end(struct deadline *c);
+
+/* Another step begins: the deadline starts anew. */
+void deadline_restart(struct deadline *c);
+/* The step is ours, not the client's: no deadline until deadline_restart. */
+void deadline_pause(struct deadline *c);
+
+#endif

@@ -1,0 +1,57 @@
+#include "decide.h"
+
+#define COMPANY_CONFIDENCE 0.9f
+#define COMPANY_WIDTH_ENROL 0.5f
+#define COMPANY_WIDTH_PROBE 0.8f
+
+const char *decide_word(enum decision d)
+{
+	static const char *const words[] = { "allow", "deny", "unsure" };
+
+	return words[d];
+}
+
+enum status decide_person(const struct face *faces, size_t count,
+			  enum decide_purpose purpose,
+			  int64_t min_inter_eye_px, struct errinfo *err)
+{
+	float share = purpose == DECIDE_ENROL ? COMPANY_WIDTH_ENROL
+					      : COMPANY_WIDTH_PROBE;
+	size_t company = 0;
+
+	if (count == 0)
+		return err_set(err, ST_NO_FACE,
+			       "no face was found in the picture");
+	for (size_t i = 1; i < count; i++)
+		company += faces[i].confidence >= COMPANY_CONFIDENCE &&
+			   faces[i].box[2] >= share * faces[0].box[2];
+	if (company > 0)
+		return err_limit(err, ST_SEVERAL_FACES, 1,
+				 (int64_t)company + 1,
+				 "%zu faces of similar size are in the "
+				 "picture; one person must stand out",
+				 company + 1);
+	if (faces[0].inter_eye_px < (float)min_inter_eye_px)
+		return err_limit(err, ST_FACE_TOO_SMALL, min_inter_eye_px,
+				 (int64_t)faces[0].inter_eye_px,
+				 "the eyes are %.0f pixels apart, %lld are "
+				 "needed: step closer",
+				 (double)faces[0].inter_eye_px,
+				 (long long)min_inter_eye_px);
+	return ST_OK;
+}
+
+double decide_search_fmr(double target_fmr, size_t count)
+{
+	return count > 1 ? target_fmr / (double)count : target_fmr;
+}
+
+enum decision decide_score(float score, float cut, const char **reason)
+{
+	if (score >= cut) {
+		*reason = "match";
+		return DECIDE_ALLOW;
+	}
+	*reason = "below_threshold";
+	return DECIDE_DENY;
+}

@@ -1,0 +1,39 @@
+/* The one room that says allow or deny. Pure logic: knows neither HTTP, JSON
+ * nor SQL. */
+#ifndef FACEGATE_DECIDE_H
+#define FACEGATE_DECIDE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "facetypes.h"
+#include "status.h"
+
+enum decision { DECIDE_ALLOW, DECIDE_DENY, DECIDE_UNSURE };
+
+/* "allow", "deny", "unsure". */
+const char *decide_word(enum decision d);
+
+/* What a picture is for: how much company the person may have in it. */
+enum decide_purpose {
+	DECIDE_ENROL, /* nobody else near the person's size */
+	DECIDE_PROBE  /* people in the background are fine */
+};
+
+/* Chooses the person among faces sorted by falling box area: the largest.
+ * ST_NO_FACE, ST_SEVERAL_FACES (another confident face at least half as wide,
+ * for a probe at least 0.8 times) or ST_FACE_TOO_SMALL (eyes closer than
+ * min_inter_eye_px; limit and found are set). */
+enum status decide_person(const struct face *faces, size_t count,
+			  enum decide_purpose purpose,
+			  int64_t min_inter_eye_px, struct errinfo *err)
+	MUST_CHECK;
+
+/* The false match rate one comparison may have so that a search over `count`
+ * templates stays within target: target / count. */
+double decide_search_fmr(double target_fmr, size_t count);
+
+/* Score against cut. */
+enum decision decide_score(float score, float cut, const char **reason);
+
+#endif

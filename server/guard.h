@@ -1,0 +1,18 @@
+/* What libmicrohttpd lets through and a server must not: ambiguous lengths,
+ * NULs, odd encodings. */
+#ifndef FACEGATE_GUARD_H
+#define FACEGATE_GUARD_H
+
+#include "request.h"
+
+/* Checks the address as it stood on the wire (the library cuts it at a %00):
+ * escapes must be whole and not NUL, characters printable. */
+enum status guard_uri(const char *uri);
+
+/* Checks the headers. Failures mean that the connection must be closed. */
+enum status guard_headers(struct request *r, const char *method) MUST_CHECK;
+
+/* Checks the announced body of a route that takes one, or that there is none. */
+enum status guard_body(struct request *r) MUST_CHECK;
+
+#endif

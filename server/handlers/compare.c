@@ -1,0 +1,89 @@
+/* POST /compare: are these two the same? POST /detect: every face. Neither
+ * stores anything. */
+#include <stdio.h>
+#include <string.h>
+
+#include "handlers/handlers.h"
+#include "internal.h"
+#include "picture.h"
+#include "reply.h"
+
+void handle_compare(struct request *r, unsigned slot)
+{
+	struct engine *e = r->srv->engine;
+	struct face_template first = { 0 };
+	struct picture p = { 0 };
+	json_t *faces = json_array();
+	char part[32] = "";
+	enum status st = ST_OK;
+	size_t n = 0;
+
+	picture_begin(r, slot);
+	for (; n < 3; n++) {
+		snprintf(part, sizeof(part), "image[%zu]", n);
+		st = picture_next(r, slot, &p);
+		if (st == ST_OK && n < 2)
+			st = picture_embed(r, slot, &p, DECIDE_PROBE);
+		if (st != ST_OK)
+			break;
+		if (n == 0)
+			first = p.template;
+		json_array_append_new(faces, picture_face_json(&p.faces[0]));
+	}
+	if ((st == ST_END && n != 2) || n == 3)
+		st = err_set(&r->err, ST_BAD_REQUEST,
+			     "this route compares exactly two pictures");
+	else if (st != ST_END) {
+		reply_problem(r, part);
+		goto done;
+	} else {
+		st = request_check_params(r);
+	}
+	if (st != ST_OK) {
+		reply_problem(r, NULL);
+	} else {
+		double fmr = r->srv->cfg.target_fmr;
+		float cut = engine_threshold(e, fmr);
+		float score = template_cosine(&first, &p.template);
+
+		reply_json(r, 200,
+			   json_pack("{s:b, s:o, s:o, s:f, s:s, s:O, s:o, s:I}",
+				     "match", score >= cut, "score",
+				     reply_real((double)score, 4), "threshold",
+				     reply_real((double)cut, 4), "target_fmr",
+				     fmr, "model", engine_info(e)->model_id,
+				     "faces", faces, "ms",
+				     picture_ms_json(r, &p, -1),
+				     "pool_peak_bytes",
+				     (json_int_t)p.receipt.pool_peak_bytes));
+	}
+done:
+	json_decref(faces);
+}
+
+void handle_detect(struct request *r, unsigned slot)
+{
+	struct picture p = { 0 };
+	json_t *faces;
+
+	if (picture_only(r, slot, &p) != ST_OK) {
+		reply_problem(r, NULL);
+		return;
+	}
+	faces = json_array();
+	for (size_t i = 0; i < p.face_count; i++) {
+		json_t *f = picture_face_json(&p.faces[i]);
+
+		json_object_set_new(
+			f, "inter_eye_px",
+			reply_real((double)p.faces[i].inter_eye_px, 1));
+		json_array_append_new(faces, f);
+	}
+	reply_json(r, 200,
+		   json_pack("{s:i, s:i, s:i, s:o, s:o, s:I}", "width",
+			     (int)p.info.width_px, "height",
+			     (int)p.info.height_px, "orientation",
+			     (int)p.info.orientation, "faces", faces, "ms",
+			     picture_ms_json(r, &p, -1), "pool_peak_bytes",
+			     (json_int_t)p.receipt.pool_peak_bytes));
+}

@@ -1,0 +1,97 @@
+#include "handlers/decision.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "engine_setup.h"
+#include "internal.h"
+#include "reply.h"
+
+/* An answer that arrives later than this must not open a door any more. */
+#define EXPIRES_MS 10000
+
+bool decision_is_deny(enum status st)
+{
+	return st == ST_NO_FACE || st == ST_SEVERAL_FACES ||
+	       st == ST_FACE_TOO_SMALL;
+}
+
+static int64_t wall_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void fill_event(struct match_event *ev, const struct request *r,
+		       const struct picture *p, const struct outcome *o,
+		       int64_t at_ms)
+{
+	memset(ev, 0, sizeof(*ev));
+	ev->at_ms = at_ms;
+	snprintf(ev->route, sizeof(ev->route), "%s", o->route);
+	snprintf(ev->person_id, sizeof(ev->person_id), "%s", o->person_id);
+	snprintf(ev->door_id, sizeof(ev->door_id), "%s", o->door_id);
+	snprintf(ev->decision, sizeof(ev->decision), "%s",
+		 decide_word(o->decision));
+	snprintf(ev->reason, sizeof(ev->reason), "%s", o->reason);
+	ev->score = (double)o->score;
+	ev->threshold = (double)o->cut;
+	snprintf(ev->model_id, sizeof(ev->model_id), "%s",
+		 engine_info(r->srv->engine)->model_id);
+	snprintf(ev->request_id, sizeof(ev->request_id), "%.63s", r->id);
+	ev->total_us = (int64_t)(srv_now_us() - r->start_us);
+	ev->pool_peak_bytes = (int64_t)p->receipt.pool_peak_bytes;
+}
+
+static json_t *text_or_null(const char *s)
+{
+	return s != NULL && s[0] != '\0' ? json_string(s) : json_null();
+}
+
+void decision_reply(struct request *r, const struct picture *p,
+		    const struct outcome *o)
+{
+	struct match_event ev;
+	int64_t at_ms = wall_ms(), id;
+	json_t *j;
+
+	fill_event(&ev, r, p, o, at_ms);
+	if (db_log_add(r->srv->db, &ev, &id, &r->err) != ST_OK) {
+		json_decref(o->candidates);
+		reply_problem(r, NULL);
+		return;
+	}
+	j = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s}",
+		      "decision", decide_word(o->decision), "reason",
+		      o->reason, "person_id", text_or_null(o->person_id),
+		      "name", text_or_null(o->name), "door_id",
+		      text_or_null(o->door_id), "score",
+		      reply_real((double)o->score, 4), "threshold",
+		      reply_real((double)o->cut, 4), "target_fmr",
+		      isnan(o->fmr) ? json_null() : json_real(o->fmr), "model",
+		      ev.model_id);
+	json_object_set_new(j, "template_id",
+			    o->template_id ? json_integer(o->template_id)
+					   : json_null());
+	json_object_set_new(j, "face",
+			    p->face_count ? picture_face_json(&p->faces[0])
+					  : json_null());
+	json_object_set_new(j, "quality",
+			    isnan(o->score) ? json_null()
+					    : picture_quality_json(p));
+	if (o->candidates != NULL)
+		json_object_set_new(j, "candidates", o->candidates);
+	json_object_set_new(j, "liveness", json_string("not_checked"));
+	json_object_set_new(j, "ms", picture_ms_json(r, p, o->match_us));
+	json_object_set_new(
+		j, "pool_peak_bytes",
+		json_integer((json_int_t)p->receipt.pool_peak_bytes));
+	json_object_set_new(j, "log_id", json_integer(id));
+	json_object_set_new(j, "at", reply_time(at_ms));
+	json_object_set_new(j, "expires_at", reply_time(at_ms + EXPIRES_MS));
+	reply_json(r, 200, j);
+}

@@ -1,0 +1,31 @@
+/* A door's decision: its record in the match log and its JSON. */
+#ifndef FACEGATE_DECISION_H
+#define FACEGATE_DECISION_H
+
+#include "decide.h"
+#include "picture.h"
+
+struct outcome {
+	const char *route;     /* "verify" or "identify" */
+	enum decision decision;
+	const char *reason;    /* stable word */
+	const char *door_id;   /* "" for none */
+	const char *person_id; /* asked for or found, "" for none */
+	const char *name;      /* of that person, or NULL */
+	float score, cut;      /* NaN when nothing was compared */
+	double fmr;            /* what the cut stands for */
+	int64_t template_id;   /* 0 for none */
+	int64_t match_us;      /* -1 for none */
+	json_t *candidates;    /* or NULL; taken */
+};
+
+/* Writes the row, then answers 200 with the decision. A decision that could
+ * not be logged is not given. */
+void decision_reply(struct request *r, const struct picture *p,
+		    const struct outcome *o);
+
+/* A picture that cannot be compared is a deny with its reason at a door, not
+ * an error: true for no face, several faces and a face too small. */
+bool decision_is_deny(enum status st);
+
+#endif

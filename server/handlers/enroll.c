@@ -1,0 +1,164 @@
+/* POST /enroll: one or more pictures of one person, all or none. */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "handlers/handlers.h"
+#include "internal.h"
+#include "picture.h"
+#include "reply.h"
+
+struct enrolment {
+	const char *person_id, *name;
+	bool replace;
+	size_t count;
+	struct face_template templates[UPLOAD_PICTURES_MAX];
+	int64_t ids[UPLOAD_PICTURES_MAX];
+	size_t pool_peak;
+};
+
+static bool name_ok(const char *name)
+{
+	if (strlen(name) > PERSON_NAME_MAX)
+		return false;
+	for (const char *c = name; *c; c++)
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			return false;
+	return true;
+}
+
+static enum status read_params(struct request *r, struct enrolment *e)
+{
+	const char *mode = request_param(r, "mode");
+	enum status st = request_check_params(r);
+
+	if (st == ST_OK)
+		st = request_person(r, &e->person_id);
+	if (st != ST_OK)
+		return st;
+	e->name = request_param(r, "name");
+	if (e->name != NULL && !name_ok(e->name))
+		return err_set(&r->err, ST_BAD_REQUEST,
+			       "name must have at most %d bytes and no control "
+			       "characters",
+			       PERSON_NAME_MAX);
+	if (mode != NULL && strcmp(mode, "append") != 0 &&
+	    strcmp(mode, "replace") != 0)
+		return err_set(&r->err, ST_BAD_REQUEST,
+			       "mode must be append or replace");
+	e->replace = mode != NULL && strcmp(mode, "replace") == 0;
+	return ST_OK;
+}
+
+/* Room, commit and gallery are one step under one lock, so that the file and
+ * the gallery never disagree. A crash in between is healed at the next start,
+ * which fills the gallery from the file. */
+static enum status store(struct request *r, struct enrolment *e)
+{
+	struct srv *srv = r->srv;
+	struct gallery *g = engine_gallery(srv->engine);
+	struct db_person old = { 0 };
+	struct timespec now;
+	int64_t key = 0;
+	enum status st;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	pthread_mutex_lock(&srv->enrol_lock);
+	if (e->replace &&
+	    db_person_get(srv->db, e->person_id, &old, NULL) == ST_OK)
+		key = old.key;
+	st = gallery_room(g, key, e->count, e->replace);
+	if (st != ST_OK) {
+		err_limit(&r->err, st, (int64_t)gallery_capacity(g),
+			  (int64_t)(gallery_count(g) + e->count),
+			  "the gallery holds at most %zu templates",
+			  gallery_capacity(g));
+		goto done;
+	}
+	st = db_enroll(srv->db, e->person_id, e->name, e->replace,
+		       engine_info(srv->engine)->model_id, e->templates,
+		       e->count,
+		       (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000,
+		       &key, e->ids, &r->err);
+	if (st == ST_OK)
+		st = gallery_put(g, key, e->ids, e->templates, e->count,
+				 e->replace);
+done:
+	pthread_mutex_unlock(&srv->enrol_lock);
+	return st;
+}
+
+static void answer(struct request *r, const struct enrolment *e, json_t *list)
+{
+	struct db_person person;
+	size_t i;
+	json_t *item;
+	char where[sizeof("/people/") + PERSON_ID_MAX];
+
+	if (db_person_get(r->srv->db, e->person_id, &person, &r->err) !=
+	    ST_OK) {
+		json_decref(list);
+		reply_problem(r, NULL);
+		return;
+	}
+	json_array_foreach(list, i, item)
+		json_object_set_new(item, "template_id",
+				    json_integer(e->ids[i]));
+	reply_json(r, 201,
+		   json_pack("{s:s, s:s, s:o, s:I, s:s, s:I}", "person_id",
+			     person.id, "name", person.name, "enrolled", list,
+			     "templates", (json_int_t)person.templates,
+			     "model", engine_info(r->srv->engine)->model_id,
+			     "pool_peak_bytes", (json_int_t)e->pool_peak));
+	snprintf(where, sizeof(where), "/people/%s", person.id);
+	reply_header(r, "Location", where);
+}
+
+void handle_enroll(struct request *r, unsigned slot)
+{
+	struct enrolment e = { 0 };
+	struct picture p = { 0 };
+	json_t *list = json_array();
+	char part[32];
+	enum status st;
+
+	picture_begin(r, slot);
+	for (;;) {
+		snprintf(part, sizeof(part), "image[%zu]", e.count);
+		st = picture_next(r, slot, &p);
+		if (st != ST_OK)
+			break;
+		if (e.count == UPLOAD_PICTURES_MAX) {
+			st = err_set(&r->err, ST_BAD_REQUEST,
+				     "at most %d pictures at once",
+				     UPLOAD_PICTURES_MAX);
+			break;
+		}
+		st = picture_embed(r, slot, &p, DECIDE_ENROL);
+		if (st != ST_OK)
+			break;
+		e.templates[e.count++] = p.template;
+		e.pool_peak = p.receipt.pool_peak_bytes;
+		json_array_append_new(
+			list, json_pack("{s:o, s:o}", "face",
+					picture_face_json(&p.faces[0]),
+					"quality", picture_quality_json(&p)));
+	}
+	if (st != ST_END) {
+		reply_problem(r, part);
+		goto done;
+	}
+	st = read_params(r, &e);
+	if (st == ST_OK && e.count == 0)
+		st = err_set(&r->err, ST_BAD_REQUEST,
+			     "the body has no picture");
+	if (st == ST_OK)
+		st = store(r, &e);
+	if (st != ST_OK) {
+		reply_problem(r, NULL);
+		goto done;
+	}
+	answer(r, &e, json_incref(list));
+done:
+	json_decref(list);
+}

@@ -1,0 +1,22 @@
+/* One handler a route: reads parameters, calls down, gives the result to
+ * reply. See docs/api.md for what each answers. */
+#ifndef FACEGATE_HANDLERS_H
+#define FACEGATE_HANDLERS_H
+
+#include "request.h"
+
+void handle_healthz(struct request *r, unsigned slot);
+void handle_readyz(struct request *r, unsigned slot);
+void handle_version(struct request *r, unsigned slot);
+void handle_enroll(struct request *r, unsigned slot);
+void handle_verify(struct request *r, unsigned slot);
+void handle_identify(struct request *r, unsigned slot);
+void handle_compare(struct request *r, unsigned slot);
+void handle_detect(struct request *r, unsigned slot);
+void handle_people(struct request *r, unsigned slot);
+void handle_person(struct request *r, unsigned slot);
+void handle_person_delete(struct request *r, unsigned slot);
+void handle_logs(struct request *r, unsigned slot);
+void handle_log(struct request *r, unsigned slot);
+
+#endif

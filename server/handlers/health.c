@@ -1,0 +1,66 @@
+/* GET /healthz, /readyz and /version. */
+#include <string.h>
+
+#include "handlers/handlers.h"
+#include "internal.h"
+#include "reply.h"
+#include "selftest.h"
+
+void handle_healthz(struct request *r, unsigned slot)
+{
+	(void)slot;
+	reply_json(r, 200, json_pack("{s:s}", "status", "alive"));
+}
+
+/* Ready means: the built-in face went through the whole pipeline just now and
+ * gave the known template, and the store takes writes. */
+void handle_readyz(struct request *r, unsigned slot)
+{
+	float score = 0.0f;
+
+	if (atomic_load(&r->srv->stopping))
+		err_set(&r->err, ST_NOT_READY, "the daemon is stopping");
+	if (r->err.status == ST_OK &&
+	    selftest_run(r->srv->engine, slot, &score, &r->err) == ST_OK &&
+	    db_writable(r->srv->db, &r->err) == ST_OK) {
+		reply_json(r, 200,
+			   json_pack("{s:s, s:o, s:I}", "status", "ready",
+				     "selftest_score",
+				     reply_real((double)score, 4), "templates",
+				     (json_int_t)gallery_count(engine_gallery(
+					     r->srv->engine))));
+		return;
+	}
+	/* Whatever failed, the answer to "ready?" is no, with the reason. */
+	r->err.status = ST_NOT_READY;
+	reply_problem(r, NULL);
+}
+
+void handle_version(struct request *r, unsigned slot)
+{
+	const struct engine_info *info = engine_info(r->srv->engine);
+	const struct config *c = &r->srv->cfg;
+
+	(void)slot;
+	reply_json(
+		r, 200,
+		json_pack("{s:s, s:s, s:s, s:s, s:{s:I, s:I, s:I, s:I, s:I, "
+			  "s:I, s:I, s:I, s:b, s:I, s:I, s:I}}",
+			  "version", FACEGATE_VERSION, "isa", info->isa,
+			  "model", info->model_id, "detector",
+			  info->detector_id, "limits", "pool_bytes",
+			  (json_int_t)info->pool_bytes, "workers",
+			  (json_int_t)c->workers, "queue_max",
+			  (json_int_t)c->queue_max, "gallery_max",
+			  (json_int_t)c->gallery_max, "body_max_bytes",
+			  (json_int_t)c->body_max_kib * 1024,
+			  "jpeg_max_width_px",
+			  (json_int_t)c->jpeg_max_width_px,
+			  "jpeg_max_megapixels",
+			  (json_int_t)c->jpeg_max_megapixels,
+			  "jpeg_max_scans", (json_int_t)c->jpeg_max_scans,
+			  "jpeg_strict", c->jpeg_strict, "min_face_px",
+			  (json_int_t)c->min_face_px, "min_inter_eye_px",
+			  (json_int_t)c->min_inter_eye_px,
+			  "connections_max", (json_int_t)c->connections_max));
+}

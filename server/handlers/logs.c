@@ -1,0 +1,190 @@
+/* GET /logs and GET /logs/{id}: the match log, newest first. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "handlers/handlers.h"
+#include "internal.h"
+#include "reply.h"
+
+#define PAGE_MAX 200
+
+static json_t *text_or_null(const char *s)
+{
+	return s[0] != '\0' ? json_string(s) : json_null();
+}
+
+static json_t *event_json(const struct match_event *ev)
+{
+	return json_pack(
+		"{s:I, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:o, "
+		"s:I}",
+		"log_id", (json_int_t)ev->id, "at", reply_time(ev->at_ms),
+		"route", ev->route, "decision", ev->decision, "reason",
+		ev->reason, "person_id", text_or_null(ev->person_id),
+		"door_id", text_or_null(ev->door_id), "score",
+		reply_real(ev->score, 4), "threshold",
+		reply_real(ev->threshold, 4), "model", ev->model_id,
+		"request_id", ev->request_id, "ms",
+		reply_real((double)ev->total_us / 1e3, 2), "pool_peak_bytes",
+		(json_int_t)ev->pool_peak_bytes);
+}
+
+/* "2026-01-31T12:34:56[.789]Z" or Unix milliseconds. */
+static bool parse_time(const char *s, int64_t *ms)
+{
+	struct tm tm = { 0 };
+	int n = 0, y, mo, d, h, mi, sec, frac = 0;
+	char *end;
+
+	if (strlen(s) > 32)
+		return false;
+	*ms = strtoll(s, &end, 10);
+	if (end != s && *end == '\0' && *ms >= 0)
+		return true;
+	if (sscanf(s, "%4d-%2d-%2dT%2d:%2d:%2d%n", &y, &mo, &d, &h, &mi, &sec,
+		   &n) != 6 ||
+	    mo < 1 || mo > 12 || d < 1 || d > 31 || h < 0 || h > 23 || mi < 0 ||
+	    mi > 59 || sec < 0 || sec > 60 || y < 1970)
+		return false;
+	s += n;
+	if (*s == '.') {
+		if (sscanf(s, ".%3d%n", &frac, &n) != 1 || frac < 0)
+			return false;
+		for (int digits = n - 1; digits < 3; digits++)
+			frac *= 10;
+		s += n;
+	}
+	if (strcmp(s, "Z") != 0)
+		return false;
+	tm.tm_year = y - 1900;
+	tm.tm_mon = mo - 1;
+	tm.tm_mday = d;
+	tm.tm_hour = h;
+	tm.tm_min = mi;
+	tm.tm_sec = sec;
+	*ms = (int64_t)timegm(&tm) * 1000 + frac;
+	return true;
+}
+
+static enum status text_filter(struct request *r, const char *name, char *out,
+			       size_t room)
+{
+	const char *v = request_param(r, name);
+
+	if (v == NULL)
+		return ST_OK;
+	if (!request_id_ok(v) || strlen(v) >= room)
+		return err_set(&r->err, ST_BAD_REQUEST,
+			       "%s is not one that can be in the log", name);
+	snprintf(out, room, "%s", v);
+	return ST_OK;
+}
+
+static enum status time_filter(struct request *r, const char *name,
+			       int64_t *out)
+{
+	const char *v = request_param(r, name);
+
+	if (v != NULL && !parse_time(v, out))
+		return err_set(&r->err, ST_BAD_REQUEST,
+			       "%s must be a time like 2026-01-31T12:34:56Z",
+			       name);
+	return ST_OK;
+}
+
+static enum status read_filter(struct request *r, struct log_filter *f,
+			       int64_t *limit)
+{
+	const char *decision = request_param(r, "decision");
+	const char *score = request_param(r, "min_score");
+	char *end = NULL;
+	enum status st;
+
+	memset(f, 0, sizeof(*f));
+	f->min_score = (double)NAN;
+	st = text_filter(r, "person_id", f->person_id, sizeof(f->person_id));
+	if (st == ST_OK)
+		st = text_filter(r, "door_id", f->door_id,
+				 sizeof(f->door_id));
+	if (st == ST_OK)
+		st = text_filter(r, "reason", f->reason, sizeof(f->reason));
+	if (st == ST_OK)
+		st = time_filter(r, "from", &f->from_ms);
+	if (st == ST_OK)
+		st = time_filter(r, "to", &f->to_ms);
+	if (st == ST_OK)
+		st = request_int(r, "before", 1, INT64_MAX, 0, &f->before_id);
+	if (st == ST_OK)
+		st = request_int(r, "limit", 1, PAGE_MAX, 50, limit);
+	if (st != ST_OK)
+		return st;
+	if (decision != NULL) {
+		if (strcmp(decision, "allow") != 0 &&
+		    strcmp(decision, "deny") != 0 &&
+		    strcmp(decision, "unsure") != 0)
+			return err_set(&r->err, ST_BAD_REQUEST,
+				       "decision must be allow, deny or "
+				       "unsure");
+		snprintf(f->decision, sizeof(f->decision), "%s", decision);
+	}
+	if (score != NULL) {
+		f->min_score = strtod(score, &end);
+		if (end == score || *end != '\0' || !isfinite(f->min_score) ||
+		    fabs(f->min_score) > 1.0)
+			return err_set(&r->err, ST_BAD_REQUEST,
+				       "min_score must be within -1 and 1");
+	}
+	return ST_OK;
+}
+
+void handle_logs(struct request *r, unsigned slot)
+{
+	struct match_event *page = NULL;
+	struct log_filter f;
+	int64_t limit = 0;
+	size_t n = 0;
+	json_t *list;
+	enum status st = read_filter(r, &f, &limit);
+
+	(void)slot;
+	if (st == ST_OK) {
+		page = calloc((size_t)limit, sizeof(*page));
+		if (page == NULL)
+			st = err_set(&r->err, ST_NO_MEMORY, "no memory");
+	}
+	if (st == ST_OK)
+		st = db_log_list(r->srv->db, &f, page, (size_t)limit, &n,
+				 &r->err);
+	if (st != ST_OK) {
+		free(page);
+		reply_problem(r, NULL);
+		return;
+	}
+	list = json_array();
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, event_json(&page[i]));
+	/* A full page may have a successor; ask for it with before=next. */
+	reply_json(r, 200,
+		   json_pack("{s:o, s:o}", "logs", list, "next",
+			     n == (size_t)limit ? json_integer(page[n - 1].id)
+						: json_null()));
+	free(page);
+}
+
+void handle_log(struct request *r, unsigned slot)
+{
+	struct match_event ev;
+	bool found = false;
+
+	(void)slot;
+	if (db_log_get(r->srv->db, r->row_id, &ev, &found, &r->err) != ST_OK)
+		reply_problem(r, NULL);
+	else if (!found)
+		reply_error(r, ST_NO_SUCH_ROUTE,
+			    "the match log has no row of that number");
+	else
+		reply_json(r, 200, event_json(&ev));
+}

@@ -1,0 +1,66 @@
+/* POST /verify: is this the person? */
+#include <math.h>
+#include <string.h>
+
+#include "engine_setup.h"
+#include "handlers/decision.h"
+#include "handlers/handlers.h"
+#include "internal.h"
+#include "reply.h"
+
+static void compare(struct request *r, const struct picture *p,
+		    const struct db_person *person, struct outcome *o)
+{
+	struct engine *e = r->srv->engine;
+	uint64_t start = srv_now_us();
+	struct gallery_hit hit;
+
+	o->fmr = r->srv->cfg.target_fmr;
+	o->cut = engine_threshold(e, o->fmr);
+	if (gallery_verify(engine_gallery(e), person->key, &p->template,
+			   &hit) != ST_OK) {
+		/* Enrolled, but with another model or all templates gone. */
+		o->decision = DECIDE_DENY;
+		o->reason = "no_templates";
+	} else {
+		o->score = hit.score;
+		o->template_id = hit.template_id;
+		o->decision = decide_score(hit.score, o->cut, &o->reason);
+	}
+	o->match_us = (int64_t)(srv_now_us() - start);
+}
+
+void handle_verify(struct request *r, unsigned slot)
+{
+	struct outcome o = { .route = "verify",
+			     .decision = DECIDE_DENY,
+			     .score = NAN,
+			     .cut = NAN,
+			     .fmr = (double)NAN,
+			     .match_us = -1 };
+	struct db_person person;
+	struct picture p = { 0 };
+	enum status st = picture_only(r, slot, &p);
+
+	if (st == ST_OK)
+		st = request_person(r, &o.person_id);
+	if (st == ST_OK)
+		st = request_door(r, &o.door_id);
+	if (st == ST_OK)
+		st = db_person_get(r->srv->db, o.person_id, &person, &r->err);
+	if (st != ST_OK) {
+		reply_problem(r, NULL);
+		return;
+	}
+	o.name = person.name;
+	st = picture_embed(r, slot, &p, DECIDE_PROBE);
+	if (st == ST_OK) {
+		compare(r, &p, &person, &o);
+	} else if (decision_is_deny(st)) {
+		o.reason = status_code(st);
+	} else {
+		reply_problem(r, NULL);
+		return;
+	}
+	decision_reply(r, &p, &o);
+}

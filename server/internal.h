@@ -1,0 +1,49 @@
+/* The server's own state, for the files of server/ alone. */
+#ifndef FACEGATE_SERVER_INTERNAL_H
+#define FACEGATE_SERVER_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "deadline.h"
+#include "request.h"
+#include "server.h"
+
+#define SRV_STACK_BYTES (256 * 1024)
+
+struct srv_worker {
+	struct srv *srv;
+	unsigned slot; /* of the engine */
+	pthread_t thread;
+	bool started;
+};
+
+struct srv {
+	struct config cfg;
+	struct engine *engine;
+	struct db *db;
+	struct MHD_Daemon *daemon;
+	char host[CFG_TEXT_MAX];
+	unsigned port;
+	atomic_bool stopping;
+	atomic_int active; /* requests in their slots */
+	atomic_uint made;  /* for request ids */
+	uint32_t id_salt;
+
+	pthread_mutex_t enrol_lock; /* room, commit and gallery are one step */
+	struct deadlines *deadlines;
+
+	struct request *requests;
+	size_t request_count;
+	struct upload **uploads; /* upload_count slots, free ones first */
+	size_t upload_count, uploads_free;
+	uint8_t *upload_memory;
+	pthread_mutex_t slots_lock; /* requests' used flags, uploads */
+
+	pthread_mutex_t queue_lock;
+	pthread_cond_t queue_filled;
+	struct request *urgent, *urgent_last; /* doors */
+	struct request *patient, *patient_last; /* everything else */
+	struct srv_worker workers[ENGINE_WORKERS_MAX];
+};
+
+#endif

@@ -1,0 +1,270 @@
+/* facegated: builds the floors in order, waits for a signal, and takes them
+ * down in reverse. */
+#include <errno.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "config.h"
+#include "db.h"
+#include "engine.h"
+#include "engine_setup.h"
+#include "log.h"
+#include "selftest.h"
+#include "server.h"
+#include "upload.h"
+
+enum { EXIT_STOPPED = 0, EXIT_CANNOT_START = 1, EXIT_USAGE = 2 };
+
+enum command { RUN, PRINT_CONFIG, PRINT_SAMPLE, CHECK_CONFIG, PRINT_BUDGET };
+
+extern char **environ;
+
+static const char usage[] =
+	"usage: facegated [--config FILE] [--KEY=VALUE ...]\n"
+	"\n"
+	"  --print-config   every key with the value in force\n"
+	"  --print-sample   the commented sample configuration\n"
+	"  --check-config   check the configuration and exit\n"
+	"  --print-budget   every pool with its bytes\n"
+	"  --version, --help\n"
+	"\n"
+	"Keys come from the file, then FACEGATE_<KEY> in the environment, then\n"
+	"the command line. SIGTERM stops the daemon after the requests at work.\n"
+	"\n"
+	"exit status: 0 stopped, 1 cannot start, 2 usage or configuration\n";
+
+static int fail(const struct errinfo *err, int code)
+{
+	fprintf(stderr, "facegated: %s (%s)\n",
+		err->text[0] ? err->text : status_title(err->status),
+		status_code(err->status));
+	return code;
+}
+
+static enum status take_arg(struct config *cfg, int argc, char **argv, int *i,
+			    bool apply, const char **file, enum command *what,
+			    struct errinfo *err)
+{
+	const char *a = argv[*i], *eq = strchr(a, '=');
+	const char *value;
+	char name[64];
+	size_t n;
+
+	if (strcmp(a, "--print-config") == 0)
+		*what = PRINT_CONFIG;
+	else if (strcmp(a, "--print-sample") == 0)
+		*what = PRINT_SAMPLE;
+	else if (strcmp(a, "--check-config") == 0)
+		*what = CHECK_CONFIG;
+	else if (strcmp(a, "--print-budget") == 0)
+		*what = PRINT_BUDGET;
+	else if (strncmp(a, "--", 2) != 0)
+		return err_set(err, ST_BAD_CONFIG, "\"%.60s\" is not an option",
+			       a);
+	else
+		goto key;
+	return ST_OK;
+key:
+	n = eq ? (size_t)(eq - a) - 2 : strlen(a) - 2;
+	if (n >= sizeof(name))
+		return err_set(err, ST_BAD_CONFIG, "unknown option %.60s", a);
+	memcpy(name, a + 2, n);
+	name[n] = '\0';
+	value = eq ? eq + 1 : *i + 1 < argc ? argv[++*i] : NULL;
+	if (value == NULL)
+		return err_set(err, ST_BAD_CONFIG, "--%s needs a value", name);
+	if (strcmp(name, "config") == 0) {
+		*file = value;
+		return ST_OK;
+	}
+	return apply ? cfg_set(cfg, name, value, err) : ST_OK;
+}
+
+static enum status read_config(struct config *cfg, int argc, char **argv,
+			       enum command *what, struct errinfo *err)
+{
+	const char *file = getenv("FACEGATE_CONFIG");
+	enum status st = ST_OK;
+
+	cfg_defaults(cfg);
+	/* Once for --config, whose place on the line does not matter. */
+	for (int i = 1; i < argc && st == ST_OK; i++)
+		st = take_arg(cfg, argc, argv, &i, false, &file, what, err);
+	if (st == ST_OK && file != NULL)
+		st = cfg_read_file(cfg, file, err);
+	if (st == ST_OK)
+		st = cfg_read_env(cfg, environ, err);
+	for (int i = 1; i < argc && st == ST_OK; i++)
+		st = take_arg(cfg, argc, argv, &i, true, &file, what, err);
+	return st == ST_OK ? cfg_check(cfg, err) : st;
+}
+
+static void set_log_level(const char *name)
+{
+	static const char *const names[] = { "error", "warn", "info", "debug" };
+
+	for (int i = 0; i < 4; i++)
+		if (strcmp(name, names[i]) == 0)
+			log_set_level((enum log_level)i);
+}
+
+static void print_row(const char *name, size_t bytes, const char *note)
+{
+	printf("%-34s %12zu%s\n", name, bytes, note);
+}
+
+static int print_budget(const struct config *cfg)
+{
+	struct budget_row rows[ENGINE_BUDGET_ROWS];
+	struct srv_engine_paths paths;
+	struct engine_options opt;
+	struct errinfo err;
+	size_t n, total = 0, mapped = 0;
+	size_t uploads = upload_bytes() * srv_upload_slots(cfg);
+	size_t sockets = SRV_CONNECTION_BYTES * (size_t)cfg->connections_max;
+	enum status st;
+
+	err_clear(&err);
+	srv_engine_options(cfg, &paths, &opt);
+	st = engine_budget(&opt, rows, &n, &err);
+	for (size_t i = 0; i < n; i++) {
+		char name[64];
+
+		snprintf(name, sizeof(name), "%s%s", rows[i].in_pool ? "  " : "",
+			 rows[i].name);
+		print_row(name, rows[i].bytes,
+			  rows[i].mapped ? "  mapped, shared" : "");
+		if (rows[i].mapped)
+			mapped += rows[i].bytes;
+		else if (!rows[i].in_pool)
+			total += rows[i].bytes;
+	}
+	print_row("uploads", uploads, "");
+	print_row("connections, at most", sockets, "");
+	print_row("database heap, at most", SRV_DB_HEAP_BYTES, "");
+	total += uploads + sockets + SRV_DB_HEAP_BYTES;
+	print_row("sum", total, "");
+	print_row("sum with mapped models", total + mapped, "");
+	return st == ST_OK ? EXIT_STOPPED : fail(&err, EXIT_CANNOT_START);
+}
+
+static enum status open_floors(const struct config *cfg, struct engine **e,
+			       struct db **db, struct srv **srv,
+			       struct errinfo *err)
+{
+	struct srv_engine_paths paths;
+	struct engine_options opt;
+	struct db_options dbo = { .dir = cfg->data_dir,
+				  .cache_bytes =
+					  (size_t)cfg->db_cache_kib * 1024,
+				  .heap_bytes = SRV_DB_HEAP_BYTES,
+				  .log_max_rows = cfg->log_max_rows };
+	float score = 0.0f;
+	size_t loaded = 0;
+	int64_t foreign = 0;
+	enum status st;
+
+	srv_engine_options(cfg, &paths, &opt);
+	st = engine_open(&opt, e, err);
+	if (st == ST_OK)
+		st = selftest_run(*e, 0, &score, err);
+	if (st == ST_OK)
+		st = db_open(&dbo, db, err);
+	if (st == ST_OK)
+		st = srv_load_gallery(*e, *db, &loaded, err);
+	if (st == ST_OK)
+		st = db_templates_foreign(*db, engine_info(*e)->model_id,
+					  &foreign, err);
+	if (st == ST_OK && foreign > 0)
+		log_line(LOG_WARN, "other_model",
+			 "templates=%lld text=\"enrolled with another model; "
+			 "these people must be enrolled again\"",
+			 (long long)foreign);
+	if (st == ST_OK)
+		st = srv_open(cfg, *e, *db, srv, err);
+	if (st == ST_OK)
+		log_line(LOG_INFO, "ready",
+			 "version=%s isa=%s model=%s templates=%zu "
+			 "pool_bytes=%zu workers=%u selftest=%.4f",
+			 FACEGATE_VERSION, engine_info(*e)->isa,
+			 engine_info(*e)->model_id, loaded, opt.pool_bytes,
+			 opt.workers, (double)score);
+	return st;
+}
+
+static int serve(const struct config *cfg)
+{
+	struct engine *engine = NULL;
+	struct db *db = NULL;
+	struct srv *srv = NULL;
+	struct errinfo err;
+	sigset_t stop;
+	int sig = 0, code = EXIT_STOPPED;
+
+	err_clear(&err);
+	/* Blocked before any thread exists, so that all inherit it and only
+	 * sigwait below sees them. */
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTERM);
+	sigaddset(&stop, SIGINT);
+	pthread_sigmask(SIG_BLOCK, &stop, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	/* One heap for all threads: separate ones only hold on to memory. */
+	mallopt(M_ARENA_MAX, 1);
+	umask(0077);
+	if (open_floors(cfg, &engine, &db, &srv, &err) == ST_OK) {
+		printf("listening on http://%s:%u\n", srv_host(srv),
+		       srv_port(srv));
+		fflush(stdout);
+		while (sigwait(&stop, &sig) != 0)
+			;
+		log_line(LOG_INFO, "stopping", "signal=%d", sig);
+	} else {
+		code = fail(&err, EXIT_CANNOT_START);
+	}
+	srv_close(srv);
+	db_close(db);
+	engine_close(engine);
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	enum command what = RUN;
+	struct config cfg;
+	struct errinfo err;
+
+	err_clear(&err);
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--help") == 0) {
+			fputs(usage, stdout);
+			return EXIT_STOPPED;
+		}
+		if (strcmp(argv[i], "--version") == 0) {
+			printf("facegated %s\n", FACEGATE_VERSION);
+			return EXIT_STOPPED;
+		}
+	}
+	if (read_config(&cfg, argc, argv, &what, &err) != ST_OK)
+		return fail(&err, EXIT_USAGE);
+	set_log_level(cfg.log_level);
+	switch (what) {
+	case PRINT_CONFIG:
+		cfg_print(&cfg, stdout);
+		return EXIT_STOPPED;
+	case PRINT_SAMPLE:
+		cfg_print_sample(stdout);
+		return EXIT_STOPPED;
+	case CHECK_CONFIG:
+		puts("configuration is valid");
+		return EXIT_STOPPED;
+	case PRINT_BUDGET:
+		return print_budget(&cfg);
+	default:
+		return serve(&cfg);
+	}
+}

@@ -1,0 +1,103 @@
+#include "picture.h"
+
+#include "engine_setup.h"
+#include "internal.h"
+#include "reply.h"
+
+void picture_begin(struct request *r, unsigned slot)
+{
+	engine_begin(r->srv->engine, slot);
+}
+
+enum status picture_next(struct request *r, unsigned slot, struct picture *p)
+{
+	struct engine *e = r->srv->engine;
+	struct byte_source src = { upload_read, r->upload };
+	enum status st = upload_next_picture(r->upload, &r->err);
+
+	if (st == ST_OK)
+		st = engine_decode(e, slot, &src, &p->info, &r->err);
+	if (st == ST_OK)
+		st = engine_detect(e, slot, p->faces, ENGINE_FACES_MAX,
+				   &p->face_count, &r->err);
+	engine_receipt(e, slot, &p->receipt);
+	return st;
+}
+
+enum status picture_embed(struct request *r, unsigned slot, struct picture *p,
+			  enum decide_purpose purpose)
+{
+	enum status st = decide_person(p->faces, p->face_count, purpose,
+				       r->srv->cfg.min_inter_eye_px, &r->err);
+
+	if (st == ST_OK)
+		st = engine_embed(r->srv->engine, slot, &p->faces[0],
+				  &p->template, &r->err);
+	engine_receipt(r->srv->engine, slot, &p->receipt);
+	return st;
+}
+
+enum status picture_only(struct request *r, unsigned slot, struct picture *p)
+{
+	enum status st;
+
+	picture_begin(r, slot);
+	st = picture_next(r, slot, p);
+	if (st == ST_END)
+		return err_set(&r->err, ST_BAD_REQUEST,
+			       "the body has no picture");
+	if (st == ST_OK)
+		st = upload_drain(r->upload, &r->err);
+	if (st == ST_OK)
+		st = request_check_params(r);
+	if (st == ST_OK && upload_picture_count(r->upload) != 1)
+		st = err_set(&r->err, ST_BAD_REQUEST,
+			     "this route takes one picture");
+	return st;
+}
+
+json_t *picture_face_json(const struct face *f)
+{
+	json_t *marks = json_array();
+
+	for (int i = 0; i < 5; i++)
+		json_array_append_new(
+			marks,
+			json_pack("[o, o]",
+				  reply_real((double)f->landmarks[i][0], 1),
+				  reply_real((double)f->landmarks[i][1], 1)));
+	return json_pack("{s:[o, o, o, o], s:o, s:o}", "box",
+			 reply_real((double)f->box[0], 1),
+			 reply_real((double)f->box[1], 1),
+			 reply_real((double)f->box[2], 1),
+			 reply_real((double)f->box[3], 1), "landmarks", marks,
+			 "confidence", reply_real((double)f->confidence, 4));
+}
+
+json_t *picture_quality_json(const struct picture *p)
+{
+	return json_pack("{s:o, s:o}", "inter_eye_px",
+			 reply_real((double)p->faces[0].inter_eye_px, 1),
+			 "embedding_length",
+			 reply_real((double)p->template.length, 2));
+}
+
+static json_t *ms(uint64_t us)
+{
+	return reply_real((double)us / 1e3, 2);
+}
+
+json_t *picture_ms_json(const struct request *r, const struct picture *p,
+			int64_t match_us)
+{
+	json_t *o = json_pack("{s:o, s:o, s:o, s:o}", "decode",
+			      ms(p->receipt.decode_us), "detect",
+			      ms(p->receipt.detect_us), "align",
+			      ms(p->receipt.align_us), "embed",
+			      ms(p->receipt.embed_us));
+
+	if (match_us >= 0)
+		json_object_set_new(o, "match", ms((uint64_t)match_us));
+	json_object_set_new(o, "total", ms(srv_now_us() - r->start_us));
+	return o;
+}

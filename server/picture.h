@@ -1,0 +1,40 @@
+/* One uploaded picture through the engine: the step all routes share. */
+#ifndef FACEGATE_PICTURE_H
+#define FACEGATE_PICTURE_H
+
+#include "decide.h"
+#include "engine.h"
+#include "request.h"
+
+struct picture {
+	struct picture_info info;
+	struct face faces[ENGINE_FACES_MAX];
+	size_t face_count;
+	struct face_template template; /* of faces[0], after picture_embed */
+	struct engine_receipt receipt;
+};
+
+/* Begins the request on the engine slot. */
+void picture_begin(struct request *r, unsigned slot);
+
+/* Waits for the next picture of the upload, decodes it and finds its faces,
+ * largest first. ST_END when there is none. */
+enum status picture_next(struct request *r, unsigned slot, struct picture *p)
+	MUST_CHECK;
+
+/* Chooses the person (decide_person) and embeds the face. */
+enum status picture_embed(struct request *r, unsigned slot, struct picture *p,
+			  enum decide_purpose purpose) MUST_CHECK;
+
+/* Exactly one picture, and after it the end of the body with all parameters
+ * known and checked. ST_BAD_REQUEST for none or several. */
+enum status picture_only(struct request *r, unsigned slot, struct picture *p)
+	MUST_CHECK;
+
+json_t *picture_face_json(const struct face *f);
+json_t *picture_quality_json(const struct picture *p);
+/* Times in milliseconds; match_us < 0 leaves that one out. */
+json_t *picture_ms_json(const struct request *r, const struct picture *p,
+			int64_t match_us);
+
+#endif

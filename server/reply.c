@@ -1,0 +1,165 @@
+#include "reply.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define RETRY_SECONDS "1"
+
+int reply_http_status(enum status st)
+{
+	switch (st) {
+	case ST_OK:
+		return 200;
+	case ST_BAD_REQUEST:
+	case ST_UNKNOWN_PARAMETER:
+	case ST_BAD_JSON:
+		return 400;
+	case ST_NO_SUCH_ROUTE:
+	case ST_NO_SUCH_PERSON:
+		return 404;
+	case ST_METHOD_NOT_ALLOWED:
+		return 405;
+	case ST_TIMEOUT:
+		return 408;
+	case ST_LENGTH_REQUIRED:
+		return 411;
+	case ST_BODY_TOO_LARGE:
+		return 413;
+	case ST_URI_TOO_LONG:
+		return 414;
+	case ST_NOT_A_JPEG:
+	case ST_UNSUPPORTED_JPEG:
+		return 415;
+	case ST_EXPECTATION_FAILED:
+		return 417;
+	case ST_CORRUPT_JPEG:
+	case ST_PICTURE_TOO_LARGE:
+	case ST_NO_FACE:
+	case ST_SEVERAL_FACES:
+	case ST_FACE_TOO_SMALL:
+	case ST_LOW_QUALITY:
+		return 422;
+	case ST_NOT_IMPLEMENTED:
+		return 501;
+	case ST_BUSY:
+	case ST_NOT_READY:
+	case ST_DATABASE_BUSY:
+	case ST_NO_MEMORY:
+		return 503;
+	case ST_GALLERY_FULL:
+	case ST_DISK_FULL:
+		return 507;
+	default:
+		return 500;
+	}
+}
+
+static void set_answer(struct request *r, int http_status, char *text,
+		       const char *type)
+{
+	struct MHD_Response *resp;
+
+	if (r->response != NULL) {
+		free(text);
+		return;
+	}
+	resp = MHD_create_response_from_buffer(text ? strlen(text) : 0, text,
+					       MHD_RESPMEM_MUST_FREE);
+	if (resp == NULL) {
+		free(text);
+		return; /* the connection is closed without an answer */
+	}
+	r->response = resp;
+	r->http_status = http_status;
+	if (type != NULL)
+		MHD_add_response_header(resp, MHD_HTTP_HEADER_CONTENT_TYPE,
+					type);
+	MHD_add_response_header(resp, "X-Request-Id", r->id);
+	MHD_add_response_header(resp, "Cache-Control", "no-store");
+	MHD_add_response_header(resp, "X-Content-Type-Options", "nosniff");
+}
+
+void reply_json(struct request *r, int http_status, json_t *body)
+{
+	char *text = body ? json_dumps(body, JSON_COMPACT |
+						     JSON_REAL_PRECISION(7))
+			  : NULL;
+
+	json_decref(body);
+	if (text == NULL)
+		reply_error(r, ST_NO_MEMORY, "no memory for the answer");
+	else
+		set_answer(r, http_status, text, "application/json");
+}
+
+void reply_empty(struct request *r, int http_status)
+{
+	set_answer(r, http_status, NULL, NULL);
+}
+
+void reply_header(struct request *r, const char *name, const char *value)
+{
+	if (r->response != NULL)
+		MHD_add_response_header(r->response, name, value);
+}
+
+void reply_problem(struct request *r, const char *part)
+{
+	enum status st = r->err.status == ST_OK ? ST_INTERNAL : r->err.status;
+	int http = reply_http_status(st);
+	char type[64], word[40];
+	json_t *o;
+	char *text;
+
+	snprintf(word, sizeof(word), "%s", status_code(st));
+	for (char *c = word; *c; c++)
+		if (*c == '_')
+			*c = '-';
+	snprintf(type, sizeof(type), "/errors/%s", word);
+	o = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s}", "type", type, "title",
+		      status_title(st), "status", http, "code",
+		      status_code(st), "detail",
+		      r->err.text[0] ? r->err.text : status_title(st),
+		      "request_id", r->id);
+	if (o != NULL && part != NULL)
+		json_object_set_new(o, "part", json_string(part));
+	if (o != NULL && r->err.limit != ERR_NO_NUMBER)
+		json_object_set_new(o, "limit", json_integer(r->err.limit));
+	if (o != NULL && r->err.found != ERR_NO_NUMBER)
+		json_object_set_new(o, "found", json_integer(r->err.found));
+	text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+	json_decref(o);
+	set_answer(r, http, text, "application/problem+json");
+	if (http == 503 || http == 429)
+		reply_header(r, "Retry-After", RETRY_SECONDS);
+}
+
+void reply_error(struct request *r, enum status st, const char *text)
+{
+	err_clear(&r->err);
+	err_set(&r->err, st, "%s", text);
+	reply_problem(r, NULL);
+}
+
+json_t *reply_real(double v, int digits)
+{
+	double unit = pow(10.0, digits);
+
+	return isfinite(v) ? json_real(rint(v * unit) / unit) : json_null();
+}
+
+json_t *reply_time(int64_t ms)
+{
+	time_t s = (time_t)(ms / 1000);
+	struct tm tm;
+	char text[64];
+	size_t n;
+
+	gmtime_r(&s, &tm);
+	n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(text + n, sizeof(text) - n, ".%03dZ", (int)(ms % 1000));
+	return json_string(text);
+}

@@ -1,0 +1,26 @@
+/* Answers. The one place that knows which HTTP status a status code is. */
+#ifndef FACEGATE_REPLY_H
+#define FACEGATE_REPLY_H
+
+#include <jansson.h>
+
+#include "request.h"
+
+/* Each sets r's answer (the first one wins); the network thread sends it. */
+void reply_json(struct request *r, int http_status, json_t *body); /* takes */
+void reply_empty(struct request *r, int http_status);
+/* RFC 9457 problem from r->err. part names the picture at fault, or NULL. */
+void reply_problem(struct request *r, const char *part);
+/* The same for a status and a sentence made on the spot. */
+void reply_error(struct request *r, enum status st, const char *text);
+/* Adds a header to the answer set before. */
+void reply_header(struct request *r, const char *name, const char *value);
+
+int reply_http_status(enum status st);
+
+/* A float as JSON, rounded to so many digits; null when it is not finite. */
+json_t *reply_real(double v, int digits);
+/* Unix milliseconds as "2026-01-31T12:34:56.789Z". */
+json_t *reply_time(int64_t ms);
+
+#endif

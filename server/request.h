@@ -1,0 +1,64 @@
+/* One HTTP request, from its headers to its answer.
+ *
+ * Requests live in a fixed set of slots. Two threads may hold one: the network
+ * thread, and a worker once it is dispatched; the slot is free when both have
+ * let go. What both touch is under lock; everything else belongs to the network
+ * thread before dispatch and to the worker until it is done.
+ */
+#ifndef FACEGATE_REQUEST_H
+#define FACEGATE_REQUEST_H
+
+#include <jansson.h>
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "server.h"
+#include "upload.h"
+
+struct route;
+
+struct request {
+	struct srv *srv;
+	struct MHD_Connection *connection;
+	const struct route *route;
+	char id[65];                    /* X-Request-Id, given or made */
+	char person_id[PERSON_ID_MAX + 1]; /* of the path, if it has one */
+	int64_t row_id;                 /* of the path, if it has one */
+	enum status uri_status;         /* what the raw address is worth */
+	bool started, body_ended;
+	struct upload *upload;          /* NULL for routes without a worker */
+	uint64_t start_us;
+	struct errinfo err;
+
+	pthread_mutex_t lock;
+	bool used;
+	bool dispatched; /* a worker has it or will get it */
+	bool done;       /* the answer is ready */
+	bool waiting;    /* the connection is suspended for the answer */
+	unsigned holders;
+	struct request *next; /* in the queue */
+
+	int http_status;
+	struct MHD_Response *response;
+};
+
+/* A parameter of the query or, after upload_drain, of the body; or NULL. */
+const char *request_param(struct request *r, const char *name);
+
+/* Whole number of a parameter within limits; preset when it is missing. */
+enum status request_int(struct request *r, const char *name, int64_t min,
+			int64_t max, int64_t preset, int64_t *out) MUST_CHECK;
+
+/* True for ids of 1 to 64 characters of [A-Za-z0-9._:@-]. */
+bool request_id_ok(const char *id);
+
+/* The person_id parameter, checked. */
+enum status request_person(struct request *r, const char **out) MUST_CHECK;
+/* The door_id parameter, checked; "" when missing. */
+enum status request_door(struct request *r, const char **out) MUST_CHECK;
+
+/* Refuses parameters that the route does not know. */
+enum status request_check_params(struct request *r) MUST_CHECK;
+
+#endif

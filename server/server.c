@@ -1,0 +1,473 @@
+/* The daemon's sockets: libmicrohttpd with every limit set, and the life of a
+ * request on its thread. */
+#include "server.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine_setup.h"
+#include "guard.h"
+#include "internal.h"
+#include "log.h"
+#include "reply.h"
+#include "router.h"
+#include "worker.h"
+
+static struct deadline *deadline_of(struct MHD_Connection *c)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info ? info->socket_context : NULL;
+}
+
+/* Room came back in an upload's ring. */
+static void on_drained(void *ctx)
+{
+	struct request *r = ctx;
+
+	MHD_resume_connection(r->connection);
+}
+
+static bool sane_request_id(const char *id)
+{
+	size_t n = strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			      "abcdefghijklmnopqrstuvwxyz0123456789._-");
+
+	return n >= 1 && n <= 64 && id[n] == '\0';
+}
+
+static void name_request(struct request *r)
+{
+	const char *given = MHD_lookup_connection_value(
+		r->connection, MHD_HEADER_KIND, "X-Request-Id");
+
+	if (given != NULL && sane_request_id(given))
+		snprintf(r->id, sizeof(r->id), "%s", given);
+	else
+		snprintf(r->id, sizeof(r->id), "%08x-%08x", r->srv->id_salt,
+			 atomic_fetch_add(&r->srv->made, 1));
+}
+
+static enum MHD_Result send_answer(struct request *r)
+{
+	enum MHD_Result ok = MHD_NO;
+
+	deadline_restart(deadline_of(r->connection));
+	if (r->response != NULL) {
+		ok = MHD_queue_response(r->connection,
+					(unsigned)r->http_status, r->response);
+		MHD_destroy_response(r->response);
+		r->response = NULL;
+	}
+	return ok;
+}
+
+/* Answers before the body was read; the connection ends with it, so that
+ * nothing of the body can be taken for a request. */
+static enum MHD_Result refuse(struct request *r)
+{
+	if (r->response == NULL)
+		reply_problem(r, NULL);
+	reply_header(r, "Connection", "close");
+	return send_answer(r);
+}
+
+static enum MHD_Result add_query(void *ctx, enum MHD_ValueKind kind,
+				 const char *name, const char *value)
+{
+	struct request *r = ctx;
+
+	(void)kind;
+	return upload_add_param(r->upload, name, value ? value : "", &r->err) ==
+			       ST_OK
+		       ? MHD_YES
+		       : MHD_NO;
+}
+
+static enum status begin_upload(struct request *r)
+{
+	const struct config *cfg = &r->srv->cfg;
+	enum status st;
+
+	if (!worker_take_upload(r))
+		return err_set(&r->err, ST_BUSY,
+			       "all workers are busy and the queue is full");
+	st = upload_begin(r->upload,
+			  r->route->body
+				  ? MHD_lookup_connection_value(
+					    r->connection, MHD_HEADER_KIND,
+					    "Content-Type")
+				  : NULL,
+			  (uint64_t)cfg->body_max_kib * 1024,
+			  r->start_us + (uint64_t)cfg->request_timeout_ms *
+						1000,
+			  on_drained, r, &r->err);
+	if (st == ST_OK)
+		MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND,
+					  add_query, r);
+	if (r->err.status == ST_OK && upload_param_count(r->upload) > 0)
+		return request_check_params(r);
+	return r->err.status;
+}
+
+static enum MHD_Result on_headers(struct request *r, const char *method,
+				  const char *url)
+{
+	char allow[64] = "";
+
+	r->started = true;
+	r->start_us = srv_now_us();
+	name_request(r);
+	if (r->uri_status != ST_OK)
+		err_set(&r->err, r->uri_status, "the address is not valid");
+	if (r->err.status != ST_OK || guard_headers(r, method) != ST_OK ||
+	    router_find(r, method, url, allow) != ST_OK ||
+	    guard_body(r) != ST_OK) {
+		reply_problem(r, NULL);
+		if (allow[0] != '\0')
+			reply_header(r, "Allow", allow);
+		return refuse(r);
+	}
+	if (r->route->on_worker)
+		return begin_upload(r) == ST_OK ? MHD_YES : refuse(r);
+	if (request_check_params(r) != ST_OK)
+		return refuse(r);
+	return MHD_YES;
+}
+
+static enum MHD_Result on_body(struct request *r, const char *data,
+			       size_t *size)
+{
+	size_t n = upload_feed(r->upload, data, *size);
+
+	*size -= n;
+	/* A worker is lent only to a client that has sent a ring full, or all:
+	 * a slow one waits in its own slot. */
+	if (*size > 0) {
+		if (!r->dispatched)
+			worker_dispatch(r);
+		MHD_suspend_connection(r->connection);
+		if (!upload_want_room(r->upload))
+			MHD_resume_connection(r->connection);
+	}
+	return MHD_YES;
+}
+
+static enum MHD_Result on_end(struct request *r)
+{
+	bool done;
+
+	if (!r->route->on_worker) {
+		r->route->run(r, 0);
+		return send_answer(r);
+	}
+	deadline_pause(deadline_of(r->connection));
+	if (!r->body_ended) {
+		r->body_ended = true;
+		upload_finish(r->upload);
+		if (!r->dispatched)
+			worker_dispatch(r);
+	}
+	pthread_mutex_lock(&r->lock);
+	done = r->done;
+	if (!done) {
+		/* Under the lock, so that the worker's resume comes after. */
+		r->waiting = true;
+		MHD_suspend_connection(r->connection);
+	}
+	pthread_mutex_unlock(&r->lock);
+	return done ? send_answer(r) : MHD_YES;
+}
+
+static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection,
+				 const char *url, const char *method,
+				 const char *version, const char *upload_data,
+				 size_t *upload_data_size, void **con_cls)
+{
+	struct request *r = *con_cls;
+
+	(void)cls;
+	(void)version;
+	if (r == NULL)
+		return MHD_NO; /* no request slot was free */
+	r->connection = connection;
+	if (!r->started)
+		return on_headers(r, method, url);
+	if (*upload_data_size > 0) {
+		if (r->upload == NULL) {
+			*upload_data_size = 0;
+			return MHD_YES;
+		}
+		return on_body(r, upload_data, upload_data_size);
+	}
+	return on_end(r);
+}
+
+/* Called first, with the address as it came: makes the request. */
+static void *on_uri(void *cls, const char *uri, struct MHD_Connection *c)
+{
+	struct request *r = worker_take_request(cls);
+
+	if (r != NULL) {
+		r->connection = c;
+		r->uri_status = guard_uri(uri);
+	}
+	return r;
+}
+
+static void on_completed(void *cls, struct MHD_Connection *c, void **con_cls,
+			 enum MHD_RequestTerminationCode why)
+{
+	struct request *r = *con_cls;
+
+	(void)cls;
+	(void)why;
+	deadline_restart(deadline_of(c));
+	if (r == NULL)
+		return;
+	*con_cls = NULL;
+	if (r->upload != NULL && !r->body_ended)
+		upload_abort(r->upload, ST_CLIENT_GONE);
+	worker_release(r);
+}
+
+static void on_connection(void *cls, struct MHD_Connection *c,
+			  void **socket_context,
+			  enum MHD_ConnectionNotificationCode what)
+{
+	struct srv *srv = cls;
+
+	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+			c, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+		*socket_context = info ? deadline_begin(srv->deadlines,
+							info->connect_fd)
+				       : NULL;
+	} else {
+		deadline_end(*socket_context);
+		*socket_context = NULL;
+	}
+}
+
+/* address:port, [v6]:port */
+static enum status parse_listen(struct srv *srv, struct sockaddr_storage *sa,
+				struct errinfo *err)
+{
+	const char *colon = strrchr(srv->cfg.listen, ':');
+	struct sockaddr_in *v4 = (struct sockaddr_in *)(void *)sa;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)(void *)sa;
+	char host[CFG_TEXT_MAX];
+	char *end;
+	long port;
+	size_t n;
+
+	memset(sa, 0, sizeof(*sa));
+	if (colon == NULL)
+		goto bad;
+	port = strtol(colon + 1, &end, 10);
+	n = (size_t)(colon - srv->cfg.listen);
+	if (end == colon + 1 || *end != '\0' || port < 0 || port > 65535)
+		goto bad;
+	memcpy(srv->host, srv->cfg.listen, n);
+	srv->host[n] = '\0';
+	memcpy(host, srv->host, n + 1);
+	if (n > 2 && host[0] == '[' && host[n - 1] == ']') {
+		host[n - 1] = '\0';
+		if (inet_pton(AF_INET6, host + 1, &v6->sin6_addr) != 1)
+			goto bad;
+		v6->sin6_family = AF_INET6;
+		v6->sin6_port = htons((uint16_t)port);
+		if (!IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr))
+			log_line(LOG_WARN, "open", "listen=%s text=\"anybody "
+				 "who reaches this address can enrol\"",
+				 srv->host);
+		return ST_OK;
+	}
+	if (inet_pton(AF_INET, host, &v4->sin_addr) != 1)
+		goto bad;
+	v4->sin_family = AF_INET;
+	v4->sin_port = htons((uint16_t)port);
+	if (ntohl(v4->sin_addr.s_addr) >> 24 != 127)
+		log_line(LOG_WARN, "open", "listen=%s text=\"anybody who "
+			 "reaches this address can enrol\"", srv->host);
+	return ST_OK;
+bad:
+	return err_set(err, ST_BAD_CONFIG,
+		       "listen: \"%.80s\" is not address:port with a numeric "
+		       "address",
+		       srv->cfg.listen);
+}
+
+size_t srv_upload_slots(const struct config *cfg)
+{
+	return (size_t)(cfg->workers + cfg->queue_max);
+}
+
+static enum status take_memory(struct srv *srv, struct errinfo *err)
+{
+	const struct config *cfg = &srv->cfg;
+	size_t each = (upload_bytes() + 63) / 64 * 64;
+
+	srv->request_count = (size_t)cfg->connections_max +
+			     srv_upload_slots(cfg);
+	srv->upload_count = srv_upload_slots(cfg);
+	srv->requests = calloc(srv->request_count, sizeof(*srv->requests));
+	srv->uploads = calloc(srv->upload_count, sizeof(*srv->uploads));
+	srv->upload_memory = aligned_alloc(64, each * srv->upload_count);
+	if (!srv->requests || !srv->uploads || !srv->upload_memory)
+		return err_set(err, ST_NO_MEMORY, "no memory for requests");
+	for (size_t i = 0; i < srv->upload_count; i++)
+		upload_init(srv->upload_memory + i * each, &srv->uploads[i]);
+	srv->uploads_free = srv->upload_count;
+	return ST_OK;
+}
+
+static enum status listen_now(struct srv *srv, struct errinfo *err)
+{
+	const struct config *cfg = &srv->cfg;
+	struct sockaddr_storage sa;
+	const union MHD_DaemonInfo *info;
+	enum status st = parse_listen(srv, &sa, err);
+	unsigned v6 = sa.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0;
+
+	if (st != ST_OK)
+		return st;
+	srv->daemon = MHD_start_daemon(
+		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | v6,
+		0, NULL, NULL, on_access, srv, MHD_OPTION_SOCK_ADDR, &sa,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned)cfg->connections_max,
+		MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+		(unsigned)cfg->connections_per_ip,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)SRV_CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
+		(unsigned)(cfg->request_timeout_ms / 1000 + 1),
+		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_THREAD_STACK_SIZE,
+		(size_t)SRV_STACK_BYTES, MHD_OPTION_URI_LOG_CALLBACK, on_uri,
+		srv, MHD_OPTION_NOTIFY_COMPLETED, on_completed, srv,
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, srv,
+		MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
+	if (srv->daemon == NULL)
+		return err_set(err, ST_BAD_CONFIG,
+			       "cannot listen on %.80s: in use, or not an "
+			       "address of this machine",
+			       cfg->listen);
+	info = MHD_get_daemon_info(srv->daemon, MHD_DAEMON_INFO_BIND_PORT);
+	srv->port = info ? info->port : 0;
+	return ST_OK;
+}
+
+enum status srv_open(const struct config *cfg, struct engine *engine,
+		     struct db *db, struct srv **out, struct errinfo *err)
+{
+	struct srv *srv = calloc(1, sizeof(*srv));
+	enum status st;
+
+	*out = NULL;
+	if (srv == NULL)
+		return err_set(err, ST_NO_MEMORY, "no memory for the server");
+	srv->cfg = *cfg;
+	srv->engine = engine;
+	srv->db = db;
+	srv->id_salt = (uint32_t)(srv_now_us() * 2654435761u);
+	pthread_mutex_init(&srv->enrol_lock, NULL);
+	pthread_mutex_init(&srv->slots_lock, NULL);
+	pthread_mutex_init(&srv->queue_lock, NULL);
+	pthread_cond_init(&srv->queue_filled, NULL);
+	st = take_memory(srv, err);
+	if (st == ST_OK)
+		st = deadlines_open((size_t)cfg->connections_max + 8,
+				    (uint64_t)cfg->request_timeout_ms * 1000,
+				    &srv->deadlines, err);
+	if (st == ST_OK)
+		st = worker_start_all(srv, err);
+	if (st == ST_OK)
+		st = listen_now(srv, err);
+	if (st != ST_OK) {
+		srv_close(srv);
+		return st;
+	}
+	*out = srv;
+	return ST_OK;
+}
+
+unsigned srv_port(const struct srv *srv)
+{
+	return srv->port;
+}
+
+const char *srv_host(const struct srv *srv)
+{
+	return srv->host;
+}
+
+void srv_close(struct srv *srv)
+{
+	if (srv == NULL)
+		return;
+	if (srv->daemon != NULL) {
+		MHD_socket fd = MHD_quiesce_daemon(srv->daemon);
+		uint64_t until = srv_now_us() +
+				 (uint64_t)srv->cfg.request_timeout_ms * 1000;
+		struct timespec tick = { 0, 10000000 };
+
+		/* No new connections; those at work may finish. */
+		if (fd != MHD_INVALID_SOCKET)
+			close(fd);
+		while (atomic_load(&srv->active) > 0 && srv_now_us() < until)
+			nanosleep(&tick, NULL);
+	}
+	/* Workers first: they resume what is suspended, which the library
+	 * demands before it stops. */
+	worker_stop_all(srv);
+	if (srv->daemon != NULL)
+		MHD_stop_daemon(srv->daemon);
+	deadlines_close(srv->deadlines);
+	pthread_cond_destroy(&srv->queue_filled);
+	pthread_mutex_destroy(&srv->queue_lock);
+	pthread_mutex_destroy(&srv->slots_lock);
+	pthread_mutex_destroy(&srv->enrol_lock);
+	free(srv->upload_memory);
+	free(srv->uploads);
+	free(srv->requests);
+	free(srv);
+}
+
+struct load {
+	struct engine *engine;
+	size_t count;
+};
+
+static enum status load_row(void *ctx, int64_t person_key, int64_t template_id,
+			    const struct face_template *t)
+{
+	struct load *l = ctx;
+
+	l->count++;
+	return gallery_put(engine_gallery(l->engine), person_key, &template_id,
+			   t, 1, 0);
+}
+
+enum status srv_load_gallery(struct engine *engine, struct db *db,
+			     size_t *count, struct errinfo *err)
+{
+	struct load l = { engine, 0 };
+	enum status st = db_templates_each(db, engine_info(engine)->model_id,
+					   load_row, &l, err);
+
+	*count = l.count;
+	if (st == ST_GALLERY_FULL)
+		err_limit(err, st,
+			  (int64_t)gallery_capacity(engine_gallery(engine)),
+			  ERR_NO_NUMBER,
+			  "the store holds more templates than gallery_max, "
+			  "%zu",
+			  gallery_capacity(engine_gallery(engine)));
+	return st;
+}

@@ -1,0 +1,47 @@
+/* The HTTP server: everything between sockets and the floors below.
+ *
+ * Threads: one network thread (libmicrohttpd's), `workers` worker threads each
+ * owning the engine slot of its number, and one that watches deadlines. The
+ * network thread never computes and never waits for the disk to sync.
+ */
+#ifndef FACEGATE_SERVER_H
+#define FACEGATE_SERVER_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "db.h"
+#include "engine.h"
+#include "status.h"
+
+struct srv; /* opaque outside server/ */
+
+/* Starts to listen. The engine and the store stay the caller's and must
+ * outlive the server; the gallery must be filled. ST_BAD_CONFIG for an address
+ * that cannot be used. */
+enum status srv_open(const struct config *cfg, struct engine *engine,
+		     struct db *db, struct srv **out, struct errinfo *err)
+	MUST_CHECK;
+
+/* The port it listens on. */
+unsigned srv_port(const struct srv *srv);
+/* The address part of the listen key, as given. */
+const char *srv_host(const struct srv *srv);
+
+/* Stops accepting, lets requests finish for at most the request timeout, ends
+ * all threads and frees everything. NULL is fine. */
+void srv_close(struct srv *srv);
+
+/* Loads all templates of the embedder in use into the gallery.
+ * ST_GALLERY_FULL when they do not fit. */
+enum status srv_load_gallery(struct engine *engine, struct db *db,
+			     size_t *count, struct errinfo *err) MUST_CHECK;
+
+/* Bytes the server takes at start beside the engine's, for the budget. */
+size_t srv_upload_slots(const struct config *cfg);
+#define SRV_CONNECTION_BYTES (16 * 1024)
+#define SRV_DB_HEAP_BYTES (4 * 1024 * 1024)
+
+#endif

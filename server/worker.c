@@ -1,0 +1,173 @@
+#include "worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "reply.h"
+#include "router.h"
+
+static void push(struct request **first, struct request **last,
+		 struct request *r)
+{
+	r->next = NULL;
+	if (*last != NULL)
+		(*last)->next = r;
+	else
+		*first = r;
+	*last = r;
+}
+
+static struct request *pop(struct request **first, struct request **last)
+{
+	struct request *r = *first;
+
+	if (r != NULL) {
+		*first = r->next;
+		if (*first == NULL)
+			*last = NULL;
+	}
+	return r;
+}
+
+void worker_dispatch(struct request *r)
+{
+	struct srv *srv = r->srv;
+
+	pthread_mutex_lock(&r->lock);
+	r->dispatched = true;
+	r->holders++;
+	pthread_mutex_unlock(&r->lock);
+	pthread_mutex_lock(&srv->queue_lock);
+	if (r->route->urgent)
+		push(&srv->urgent, &srv->urgent_last, r);
+	else
+		push(&srv->patient, &srv->patient_last, r);
+	pthread_cond_signal(&srv->queue_filled);
+	pthread_mutex_unlock(&srv->queue_lock);
+}
+
+static void run(struct request *r, unsigned slot)
+{
+	r->route->run(r, slot);
+	/* Whatever of the body is still to come is dropped as it arrives. */
+	upload_abort(r->upload, ST_END);
+	pthread_mutex_lock(&r->lock);
+	r->done = true;
+	if (r->waiting) {
+		r->waiting = false;
+		MHD_resume_connection(r->connection);
+	}
+	pthread_mutex_unlock(&r->lock);
+	worker_release(r);
+}
+
+static void *worker_main(void *arg)
+{
+	struct srv_worker *w = arg;
+	struct srv *srv = w->srv;
+
+	pthread_mutex_lock(&srv->queue_lock);
+	for (;;) {
+		struct request *r = pop(&srv->urgent, &srv->urgent_last);
+
+		if (r == NULL)
+			r = pop(&srv->patient, &srv->patient_last);
+		if (r != NULL) {
+			pthread_mutex_unlock(&srv->queue_lock);
+			run(r, w->slot);
+			pthread_mutex_lock(&srv->queue_lock);
+		} else if (atomic_load(&srv->stopping)) {
+			break;
+		} else {
+			pthread_cond_wait(&srv->queue_filled,
+					  &srv->queue_lock);
+		}
+	}
+	pthread_mutex_unlock(&srv->queue_lock);
+	return NULL;
+}
+
+enum status worker_start_all(struct srv *srv, struct errinfo *err)
+{
+	pthread_attr_t small;
+	bool failed = false;
+
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, SRV_STACK_BYTES);
+	for (unsigned i = 0; i < (unsigned)srv->cfg.workers && !failed; i++) {
+		struct srv_worker *w = &srv->workers[i];
+
+		w->srv = srv;
+		w->slot = i;
+		failed = pthread_create(&w->thread, &small, worker_main, w) !=
+			 0;
+		w->started = !failed;
+	}
+	pthread_attr_destroy(&small);
+	return failed ? err_set(err, ST_NO_MEMORY, "cannot start a worker")
+		      : ST_OK;
+}
+
+void worker_stop_all(struct srv *srv)
+{
+	pthread_mutex_lock(&srv->queue_lock);
+	atomic_store(&srv->stopping, true);
+	pthread_cond_broadcast(&srv->queue_filled);
+	pthread_mutex_unlock(&srv->queue_lock);
+	for (unsigned i = 0; i < ENGINE_WORKERS_MAX; i++)
+		if (srv->workers[i].started)
+			pthread_join(srv->workers[i].thread, NULL);
+}
+
+struct request *worker_take_request(struct srv *srv)
+{
+	struct request *r = NULL;
+
+	pthread_mutex_lock(&srv->slots_lock);
+	for (size_t i = 0; i < srv->request_count && r == NULL; i++)
+		if (!srv->requests[i].used)
+			r = &srv->requests[i];
+	if (r != NULL) {
+		memset(r, 0, sizeof(*r));
+		pthread_mutex_init(&r->lock, NULL);
+		err_clear(&r->err);
+		r->srv = srv;
+		r->used = true;
+		r->holders = 1;
+		atomic_fetch_add(&srv->active, 1);
+	}
+	pthread_mutex_unlock(&srv->slots_lock);
+	return r;
+}
+
+void worker_release(struct request *r)
+{
+	struct srv *srv = r->srv;
+	bool last;
+
+	pthread_mutex_lock(&r->lock);
+	last = --r->holders == 0;
+	pthread_mutex_unlock(&r->lock);
+	if (!last)
+		return;
+	if (r->response != NULL)
+		MHD_destroy_response(r->response);
+	pthread_mutex_destroy(&r->lock);
+	pthread_mutex_lock(&srv->slots_lock);
+	if (r->upload != NULL)
+		srv->uploads[srv->uploads_free++] = r->upload;
+	r->used = false;
+	atomic_fetch_sub(&srv->active, 1);
+	pthread_mutex_unlock(&srv->slots_lock);
+}
+
+bool worker_take_upload(struct request *r)
+{
+	struct srv *srv = r->srv;
+
+	pthread_mutex_lock(&srv->slots_lock);
+	if (srv->uploads_free > 0)
+		r->upload = srv->uploads[--srv->uploads_free];
+	pthread_mutex_unlock(&srv->slots_lock);
+	return r->upload != NULL;
+}

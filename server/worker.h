@@ -1,0 +1,23 @@
+/* The queue between the network thread and the workers. Its length is bounded
+ * by the upload slots: a request without one never gets here. */
+#ifndef FACEGATE_WORKER_H
+#define FACEGATE_WORKER_H
+
+#include "internal.h"
+
+enum status worker_start_all(struct srv *srv, struct errinfo *err) MUST_CHECK;
+/* Ends the threads after the queue has run empty. */
+void worker_stop_all(struct srv *srv);
+
+/* Hands a request over. Doors' requests go ahead of all others. */
+void worker_dispatch(struct request *r);
+
+/* A slot for a new request; NULL when all are taken. */
+struct request *worker_take_request(struct srv *srv);
+/* One of its two holders lets go; the last one frees it. */
+void worker_release(struct request *r);
+
+/* An upload slot for r; false when all are taken. */
+bool worker_take_upload(struct request *r);
+
+#endif
