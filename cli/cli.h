@@ -27,8 +27,8 @@ struct cli {
 
 /* Opens the engine for `workers` threads with a gallery of one. */
 enum status cli_open_engine(const struct cli *cli, unsigned workers,
-			    struct engine **out, struct errinfo *err)
-	MUST_CHECK;
+			    struct engine **out,
+			    struct errinfo *err) MUST_CHECK;
 
 /* Decodes a picture file on a slot and finds its faces. */
 enum status cli_load(struct engine *e, unsigned slot, const char *path,
@@ -52,7 +52,6 @@ int cli_health(const struct cli *cli);
 int cli_version(const struct cli *cli);
 
 /* A bar with rate and time left on stderr, on terminals only. */
-void cli_progress(const char *what, size_t done, size_t total,
-		  double seconds);
+void cli_progress(const char *what, size_t done, size_t total, double seconds);
 
 #endif

@@ -54,9 +54,8 @@ static json_t *picture_json(const char *path, const struct picture_info *p,
 		json_array_append_new(list, face_json(&faces[i]));
 	return json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:b, s:o}", "picture",
 			 path, "width", (int)p->width_px, "height",
-			 (int)p->height_px, "work_width",
-			 (int)p->work_width_px, "work_height",
-			 (int)p->work_height_px, "orientation",
+			 (int)p->height_px, "work_width", (int)p->work_width_px,
+			 "work_height", (int)p->work_height_px, "orientation",
 			 (int)p->orientation, "progressive", p->progressive,
 			 "faces", list);
 }
@@ -107,8 +106,7 @@ int cli_detect(const struct cli *cli)
 			printf("%s: face %.0f,%.0f %.0fx%.0f confidence %.3f "
 			       "eyes %.0f px apart\n",
 			       cli->args[i], (double)faces[k].box[0],
-			       (double)faces[k].box[1],
-			       (double)faces[k].box[2],
+			       (double)faces[k].box[1], (double)faces[k].box[2],
 			       (double)faces[k].box[3],
 			       (double)faces[k].confidence,
 			       (double)faces[k].inter_eye_px);
@@ -300,11 +298,10 @@ int cli_budget(const struct cli *cli)
 	list = json_array();
 	for (size_t i = 0; i < n; i++) {
 		json_array_append_new(
-			list, json_pack("{s:s, s:I, s:b, s:b}", "name",
-					rows[i].name, "bytes",
-					(json_int_t)rows[i].bytes, "mapped",
-					rows[i].mapped, "in_pool",
-					rows[i].in_pool));
+			list,
+			json_pack("{s:s, s:I, s:b, s:b}", "name", rows[i].name,
+				  "bytes", (json_int_t)rows[i].bytes, "mapped",
+				  rows[i].mapped, "in_pool", rows[i].in_pool));
 		if (!cli->json)
 			printf("%s%-32s %12zu%s\n", rows[i].in_pool ? "  " : "",
 			       rows[i].name, rows[i].bytes,
@@ -365,8 +362,8 @@ int cli_model_info(const struct cli *cli)
 	nets = json_array();
 	cuts = json_object();
 	for (unsigned i = 0; i < m.header->net_count; i++)
-		json_array_append_new(nets, net_json(&m, &m.nets[i], &weights,
-						     &macs));
+		json_array_append_new(
+			nets, net_json(&m, &m.nets[i], &weights, &macs));
 	for (unsigned i = 0; i < m.header->cut_count; i++) {
 		char key[32];
 
@@ -380,10 +377,10 @@ int cli_model_info(const struct cli *cli)
 		      model_net(&m, "embed") ? json_integer(TEMPLATE_DIM)
 					     : json_null(),
 		      "thresholds", cuts, "nets", nets);
-	json_object_set_new(o, "note",
-			    json_stringn((const char *)m.file +
-						 m.header->note_off,
-					 m.header->note_bytes));
+	json_object_set_new(
+		o, "note",
+		json_stringn((const char *)m.file + m.header->note_off,
+			     m.header->note_bytes));
 	if (cli->json) {
 		cli_print_json(o);
 	} else {

@@ -14,8 +14,8 @@
 #include "pairs.h"
 
 #define THREADS_MAX ENGINE_WORKERS_MAX
-#define MARGIN_PX 26.0f
-#define CROP_PX 112.0f
+#define MARGIN_PX   26.0f
+#define CROP_PX	    112.0f
 
 struct result {
 	struct face_template t;
@@ -72,10 +72,12 @@ static void use_margin(struct face *f)
 	float y0 = f->box[1] + f->box[3] / 2 - side / 2;
 
 	for (int i = 0; i < 5; i++) {
-		f->landmarks[i][0] =
-			x0 + (places[i][0] + 0.5f) * side / CROP_PX - 0.5f;
-		f->landmarks[i][1] =
-			y0 + (places[i][1] + 0.5f) * side / CROP_PX - 0.5f;
+		f->landmarks[i][0] = x0 +
+				     (places[i][0] + 0.5f) * side / CROP_PX -
+				     0.5f;
+		f->landmarks[i][1] = y0 +
+				     (places[i][1] + 0.5f) * side / CROP_PX -
+				     0.5f;
 	}
 }
 
@@ -148,8 +150,7 @@ static enum status embed_all(struct job *job, unsigned threads,
 	}
 	if (started == 0)
 		return err_set(err, ST_NO_MEMORY, "cannot start a thread");
-	while (atomic_load(&job->done) < total &&
-	       !atomic_load(&job->failed)) {
+	while (atomic_load(&job->done) < total && !atomic_load(&job->failed)) {
 		struct timespec tick = { 0, 200000000 };
 
 		nanosleep(&tick, NULL);
@@ -235,8 +236,8 @@ static bool is_erratum(json_t *errata, const struct pair_picture *a,
 static enum status all_comparisons(const struct job *job, json_t *out,
 				   struct errinfo *err)
 {
-	static const double rates[] = { 1e-2,   3e-3, 1e-3, 3e-4, 1e-4,
-					3e-5,   1e-5, 3e-6, 1e-6 };
+	static const double rates[] = { 1e-2, 3e-3, 1e-3, 3e-4, 1e-4,
+					3e-5, 1e-5, 3e-6, 1e-6 };
 	static const char *const names[] = { "1e-2", "3e-3", "1e-3",
 					     "3e-4", "1e-4", "3e-5",
 					     "1e-5", "3e-6", "1e-6" };
@@ -351,7 +352,8 @@ static json_t *report(const struct job *job, uint64_t *scratch)
 		if (r[i].cost.pool_peak_bytes > peak)
 			peak = r[i].cost.pool_peak_bytes;
 	}
-#define STAGE(FIELD) stage(r, n, offsetof(struct engine_receipt, FIELD), scratch)
+#define STAGE(FIELD)                                                           \
+	stage(r, n, offsetof(struct engine_receipt, FIELD), scratch)
 	return json_pack(
 		"{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:{s:o, s:o, s:o, s:o}}",
 		"model", engine_info(job->engine)->model_id, "detector",

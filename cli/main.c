@@ -15,7 +15,8 @@ static const char usage[] =
 	"  compare A.jpg B.jpg      do they show one person?\n"
 	"  align PICTURE OUT.ppm    the 112x112 crop the embedder sees\n"
 	"  evaluate --pairs FILE --images DIR\n"
-	"                           LFW protocol: accuracy, error rates, times\n"
+	"                           LFW protocol: accuracy, error rates, "
+	"times\n"
 	"  budget                   every pool with its bytes\n"
 	"  model-info FILE          size, layers and thresholds of a model\n"
 	"  health                   is the daemon ready?\n"
@@ -25,8 +26,10 @@ static const char usage[] =
 	"  --json                   one JSON object on standard output\n"
 	"  --config FILE            configuration file (see facegate.conf)\n"
 	"  --KEY=VALUE              any configuration key\n"
-	"  --threads N              evaluate: threads (default: all processors)\n"
-	"  --align points|margin    evaluate: five-point alignment, or the box\n"
+	"  --threads N              evaluate: threads (default: all "
+	"processors)\n"
+	"  --align points|margin    evaluate: five-point alignment, or the "
+	"box\n"
 	"                           with a fixed margin\n"
 	"  --all-impostors          evaluate: all comparisons of all pictures\n"
 	"  --errata FILE            evaluate: label errors to leave out\n"
@@ -39,9 +42,9 @@ static const struct {
 	int (*run)(const struct cli *cli);
 	size_t min_args;
 } commands[] = {
-	{ "detect", cli_detect, 1 },       { "embed", cli_embed, 1 },
-	{ "compare", cli_compare, 2 },     { "align", cli_align, 2 },
-	{ "evaluate", cli_evaluate, 0 },   { "budget", cli_budget, 0 },
+	{ "detect", cli_detect, 1 },	     { "embed", cli_embed, 1 },
+	{ "compare", cli_compare, 2 },	     { "align", cli_align, 2 },
+	{ "evaluate", cli_evaluate, 0 },     { "budget", cli_budget, 0 },
 	{ "model-info", cli_model_info, 1 }, { "version", cli_version, 0 },
 	{ "health", cli_health, 0 },
 };

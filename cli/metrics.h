@@ -16,7 +16,7 @@ struct scored_pair {
 
 struct ten_fold {
 	double accuracy, accuracy_std; /* fractions, over the folds */
-	double threshold;              /* mean of the folds' cuts */
+	double threshold;	       /* mean of the folds' cuts */
 };
 
 /* The LFW protocol: for each fold, the cut that is best on the other folds
@@ -30,7 +30,8 @@ void metrics_ten_fold(const struct scored_pair *pairs, size_t n, size_t *order,
 double metrics_tar_at_far(const struct scored_pair *pairs, size_t n,
 			  size_t *order, double far);
 
-/* Score counts in bins over [-1, 1], for more comparisons than fit in memory. */
+/* Score counts in bins over [-1, 1], for more comparisons than fit in memory.
+ */
 #define METRICS_BINS 20001
 struct score_histogram {
 	uint64_t genuine[METRICS_BINS], impostor[METRICS_BINS];

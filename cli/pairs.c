@@ -17,8 +17,8 @@ static int compare(const void *a, const void *b)
 
 static size_t place_of(const struct pair_list *l, const struct pair_picture *p)
 {
-	const struct pair_picture *at = bsearch(p, l->pictures, l->picture_count,
-						sizeof(*p), compare);
+	const struct pair_picture *at = bsearch(
+		p, l->pictures, l->picture_count, sizeof(*p), compare);
 
 	return (size_t)(at - l->pictures);
 }

@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#define MUST_CHECK __attribute__((warn_unused_result))
+#define MUST_CHECK	       __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /* X(NAME, "stable_code", "Short title"). The code is part of the HTTP API:
@@ -57,7 +57,7 @@ enum status {
 #define X(name, code, title) ST_##name,
 	STATUS_LIST(X)
 #undef X
-	STATUS_COUNT
+		STATUS_COUNT
 };
 
 /* Stable lower-case code ("no_face") and short title; never NULL. */
@@ -68,9 +68,10 @@ const char *status_title(enum status st);
 
 struct errinfo {
 	enum status status; /* ST_OK while nothing failed */
-	char text[192];     /* one sentence for a person; no path, SQL or template */
-	int64_t limit;      /* the limit that was hit, or ERR_NO_NUMBER */
-	int64_t found;      /* what was found instead, or ERR_NO_NUMBER */
+	char text[192]; /* one sentence for a person; no path, SQL or template
+			 */
+	int64_t limit;	/* the limit that was hit, or ERR_NO_NUMBER */
+	int64_t found;	/* what was found instead, or ERR_NO_NUMBER */
 };
 
 void err_clear(struct errinfo *err);

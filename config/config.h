@@ -22,29 +22,31 @@ struct config {
 	char models_dir[CFG_TEXT_MAX]; /* mtcnn.fgm, embedder-*.fgm */
 	char embedder[CFG_TEXT_MAX];   /* accurate: embedder-accurate.fgm */
 	char log_level[CFG_TEXT_MAX];  /* error, warn, info, debug */
-	int64_t workers;               /* 1 .. 16, default 2 */
-	int64_t pool_kib;              /* per worker, 512 .. 65536, default 2048 */
-	int64_t queue_max;             /* waiting requests, 0 .. 64, default 8 */
-	int64_t gallery_max;           /* templates, 1 .. 1000000, default 10000 */
-	int64_t body_max_kib;          /* request body, 16 .. 65536, default 16384 */
-	int64_t jpeg_max_width_px;     /* 16 .. 65500, default 8192 */
-	int64_t jpeg_max_megapixels;   /* 1 .. 400, default 50 */
-	int64_t jpeg_max_scans;        /* 1 .. 1000, default 64 */
-	bool jpeg_strict;              /* default false */
-	int64_t min_face_px;           /* 12 .. 1000, default 20 */
-	int64_t min_inter_eye_px;      /* full-size pixels, 0 .. 1000, default 16 */
-	double target_fmr;             /* 1e-6 .. 1e-2, default 1e-4 */
-	int64_t connections_max;       /* 4 .. 1024, default 64 */
-	int64_t connections_per_ip;    /* 0 = no limit .. 1024, default 0 */
-	int64_t request_timeout_ms;    /* absolute, 500 .. 600000, default 15000 */
-	int64_t db_cache_kib;          /* SQLite page cache, 64 .. 65536, default 512 */
-	int64_t log_max_rows;          /* match log ring, 100 .. 100000000, default 100000 */
+	int64_t workers;	       /* 1 .. 16, default 2 */
+	int64_t pool_kib;     /* per worker, 512 .. 65536, default 2048 */
+	int64_t queue_max;    /* waiting requests, 0 .. 64, default 8 */
+	int64_t gallery_max;  /* templates, 1 .. 1000000, default 10000 */
+	int64_t body_max_kib; /* request body, 16 .. 65536, default 16384 */
+	int64_t jpeg_max_width_px;   /* 16 .. 65500, default 8192 */
+	int64_t jpeg_max_megapixels; /* 1 .. 400, default 50 */
+	int64_t jpeg_max_scans;	     /* 1 .. 1000, default 64 */
+	bool jpeg_strict;	     /* default false */
+	int64_t min_face_px;	     /* 12 .. 1000, default 20 */
+	int64_t min_inter_eye_px; /* full-size pixels, 0 .. 1000, default 16 */
+	double target_fmr;	  /* 1e-6 .. 1e-2, default 1e-4 */
+	int64_t connections_max;  /* 4 .. 1024, default 64 */
+	int64_t connections_per_ip; /* 0 = no limit .. 1024, default 0 */
+	int64_t request_timeout_ms; /* absolute, 500 .. 600000, default 15000 */
+	int64_t db_cache_kib; /* SQLite page cache, 64 .. 65536, default 512 */
+	int64_t log_max_rows; /* match log ring, 100 .. 100000000, default
+				 100000 */
 };
 
 void cfg_defaults(struct config *cfg);
 
 /* Each leaves cfg partly changed on error. cfg_read_env ignores FACEGATE_ISA
- * and FACEGATE_CONFIG, and refuses any other FACEGATE_ name it does not know. */
+ * and FACEGATE_CONFIG, and refuses any other FACEGATE_ name it does not know.
+ */
 enum status cfg_read_file(struct config *cfg, const char *path,
 			  struct errinfo *err) MUST_CHECK;
 enum status cfg_read_env(struct config *cfg, char *const *environ_list,

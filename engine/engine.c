@@ -22,11 +22,11 @@
 
 struct worker {
 	struct jpeg_decoder *decoder;
-	struct arena pool;      /* what the decoder's own state leaves of it */
-	struct image picture;   /* head of the pool, while has_picture */
+	struct arena pool;    /* what the decoder's own state leaves of it */
+	struct image picture; /* head of the pool, while has_picture */
 	struct picture_info info;
 	bool has_picture;
-	size_t own_bytes;       /* decoder state, part of the pool's size */
+	size_t own_bytes; /* decoder state, part of the pool's size */
 	struct engine_receipt receipt;
 };
 
@@ -53,10 +53,10 @@ static size_t max_size(size_t a, size_t b)
 /* What detection and embedding need beside the working picture. */
 static size_t keep_bytes(const struct engine *e)
 {
-	return max_size(e->mtcnn.scratch_bytes,
-			align_up(CROP_BYTES, ARENA_ALIGN) +
-				align_up(e->embedder.plan.total_bytes,
-					 ARENA_ALIGN));
+	return max_size(
+		e->mtcnn.scratch_bytes,
+		align_up(CROP_BYTES, ARENA_ALIGN) +
+			align_up(e->embedder.plan.total_bytes, ARENA_ALIGN));
 }
 
 static enum status open_models(struct engine *e,
@@ -88,8 +88,8 @@ static enum status open_models(struct engine *e,
 		 e->detector_model.id);
 	e->info.isa = k->name;
 	e->info.pool_bytes = opt->pool_bytes;
-	e->info.pool_needed_bytes =
-		jpeg_decoder_bytes() + PICTURE_BYTES_MIN + e->keep_bytes;
+	e->info.pool_needed_bytes = jpeg_decoder_bytes() + PICTURE_BYTES_MIN +
+				    e->keep_bytes;
 	return ST_OK;
 }
 
@@ -202,9 +202,8 @@ enum status engine_decode(struct engine *e, unsigned slot,
 
 	arena_release(&w->pool, (struct arena_mark){ 0, 0 });
 	w->has_picture = false;
-	st = jpeg_decode(w->decoder, &w->pool, e->keep_bytes,
-			 MTCNN_SIDE_MAX_PX, &e->jpeg, src, &w->picture,
-			 &w->info, err);
+	st = jpeg_decode(w->decoder, &w->pool, e->keep_bytes, MTCNN_SIDE_MAX_PX,
+			 &e->jpeg, src, &w->picture, &w->info, err);
 	w->has_picture = st == ST_OK;
 	*info = w->info;
 	w->receipt.decode_us += e->now_us() - start;
@@ -364,9 +363,9 @@ float engine_threshold(const struct engine *e, double fmr)
 		double lo = log((double)c[i].fmr);
 
 		if (fmr >= (double)c[i].fmr)
-			return c[i].score + (c[i - 1].score - c[i].score) *
-						    (float)((log(fmr) - lo) /
-							    (hi - lo));
+			return c[i].score +
+			       (c[i - 1].score - c[i].score) *
+				       (float)((log(fmr) - lo) / (hi - lo));
 	}
 	return c[n - 1].score;
 }
@@ -408,10 +407,7 @@ enum status engine_budget(const struct engine_options *opt,
 		goto done;
 	left = opt->pool_bytes > own ? opt->pool_bytes - own : 0;
 #define ROW(NAME, BYTES, MAPPED, IN_POOL)                                      \
-	rows[n++] = (struct budget_row)                                        \
-	{                                                                      \
-		(NAME), (BYTES), (MAPPED), (IN_POOL)                           \
-	}
+	rows[n++] = (struct budget_row){ (NAME), (BYTES), (MAPPED), (IN_POOL) }
 	ROW("detector model", e->detector_model.bytes, true, false);
 	ROW("embedder model", e->embedder_model.bytes, true, false);
 	ROW("gallery", gallery_bytes(opt->gallery_max), false, false);
@@ -423,8 +419,8 @@ enum status engine_budget(const struct engine_options *opt,
 	ROW("detector, beside the picture", e->mtcnn.scratch_bytes, false,
 	    true);
 	ROW("aligned crop", CROP_BYTES, false, true);
-	ROW("embedder, beside the picture", e->embedder.plan.total_bytes,
-	    false, true);
+	ROW("embedder, beside the picture", e->embedder.plan.total_bytes, false,
+	    true);
 	ROW("smallest pool", e->info.pool_needed_bytes, false, true);
 #undef ROW
 	*count = n;

@@ -38,25 +38,25 @@ struct byte_source {
 };
 
 struct jpeg_limits {
-	uint32_t max_width_px;  /* either side, before scaling */
-	uint64_t max_pixels;    /* width x height */
-	uint32_t max_scans;     /* progressive scans */
-	bool strict;            /* every decoder warning is an error */
+	uint32_t max_width_px; /* either side, before scaling */
+	uint64_t max_pixels;   /* width x height */
+	uint32_t max_scans;    /* progressive scans */
+	bool strict;	       /* every decoder warning is an error */
 };
 
 struct engine_options {
 	const char *detector_path; /* models/mtcnn.fgm */
 	const char *embedder_path; /* models/embedder-*.fgm */
-	size_t pool_bytes;         /* per worker */
-	unsigned workers;          /* 1 .. ENGINE_WORKERS_MAX */
-	size_t gallery_max;        /* templates */
+	size_t pool_bytes;	   /* per worker */
+	unsigned workers;	   /* 1 .. ENGINE_WORKERS_MAX */
+	size_t gallery_max;	   /* templates */
 	struct jpeg_limits jpeg;
-	unsigned min_face_px;      /* in the working picture, >= 12 */
-	uint64_t (*now_us)(void);  /* monotonic clock for receipts */
+	unsigned min_face_px;	  /* in the working picture, >= 12 */
+	uint64_t (*now_us)(void); /* monotonic clock for receipts */
 };
 
 #define ENGINE_WORKERS_MAX 16
-#define ENGINE_FACES_MAX 64 /* faces reported of one picture */
+#define ENGINE_FACES_MAX   64 /* faces reported of one picture */
 
 /* Opens the engine. Errors: ST_BAD_MODEL, ST_IO_ERROR (file), ST_POOL_TOO_SMALL
  * (text and found/limit say the bytes needed and given), ST_NO_MEMORY. */
@@ -65,11 +65,11 @@ enum status engine_open(const struct engine_options *opt, struct engine **out,
 void engine_close(struct engine *e); /* NULL is fine */
 
 struct picture_info {
-	uint32_t width_px, height_px; /* upright, full size */
+	uint32_t width_px, height_px;		/* upright, full size */
 	uint32_t work_width_px, work_height_px; /* of the working picture */
-	unsigned orientation;         /* EXIF 1 .. 8 */
+	unsigned orientation;			/* EXIF 1 .. 8 */
 	bool progressive;
-	unsigned warnings;            /* harmless decoder warnings let through */
+	unsigned warnings; /* harmless decoder warnings let through */
 };
 
 void engine_begin(struct engine *e, unsigned slot);
@@ -79,14 +79,14 @@ void engine_begin(struct engine *e, unsigned slot);
  * (found = bytes or pixels needed), or what the source returned. */
 enum status engine_decode(struct engine *e, unsigned slot,
 			  const struct byte_source *src,
-			  struct picture_info *info, struct errinfo *err)
-	MUST_CHECK;
+			  struct picture_info *info,
+			  struct errinfo *err) MUST_CHECK;
 
 /* Finds faces in the decoded picture, largest box first, at most cap (<=
  * ENGINE_FACES_MAX). No face is ST_OK with *count == 0. */
 enum status engine_detect(struct engine *e, unsigned slot, struct face *faces,
-			  size_t cap, size_t *count, struct errinfo *err)
-	MUST_CHECK;
+			  size_t cap, size_t *count,
+			  struct errinfo *err) MUST_CHECK;
 
 /* Aligns one face of the decoded picture to 112x112 and embeds it.
  * ST_NO_FACE when the landmarks are degenerate. */
@@ -111,11 +111,11 @@ void engine_receipt(const struct engine *e, unsigned slot,
 struct gallery *engine_gallery(struct engine *e);
 
 struct engine_info {
-	char model_id[MODEL_ID_MAX];    /* embedder name@crc: marks templates */
+	char model_id[MODEL_ID_MAX]; /* embedder name@crc: marks templates */
 	char detector_id[MODEL_ID_MAX];
-	const char *isa;                /* kernel level in use: "scalar", ... */
-	size_t pool_bytes;              /* of one worker */
-	size_t pool_needed_bytes;       /* smallest pool that would open */
+	const char *isa;	  /* kernel level in use: "scalar", ... */
+	size_t pool_bytes;	  /* of one worker */
+	size_t pool_needed_bytes; /* smallest pool that would open */
 };
 const struct engine_info *engine_info(const struct engine *e);
 
@@ -125,14 +125,14 @@ float engine_threshold(const struct engine *e, double fmr);
 /* The inverse: the false match rate a cut stands for. */
 double engine_fmr(const struct engine *e, float threshold);
 
-/* The budget as rows, for --print-budget and `facegate budget`: what engine_open
- * would take with these options. Mapped rows are file-backed and read-only.
- * When the pool is too small the rows are still filled in. */
+/* The budget as rows, for --print-budget and `facegate budget`: what
+ * engine_open would take with these options. Mapped rows are file-backed and
+ * read-only. When the pool is too small the rows are still filled in. */
 struct budget_row {
 	const char *name; /* static text */
 	size_t bytes;
 	bool mapped;
-	bool in_pool;     /* a part of the pool row above it, not added again */
+	bool in_pool; /* a part of the pool row above it, not added again */
 };
 #define ENGINE_BUDGET_ROWS 16
 enum status engine_budget(const struct engine_options *opt,

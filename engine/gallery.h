@@ -20,15 +20,15 @@ struct gallery;
 struct gallery_hit {
 	int64_t person_key;
 	int64_t template_id; /* the person's closest template */
-	float score;         /* cosine, [-1, 1] */
+	float score;	     /* cosine, [-1, 1] */
 };
 
 /* Adds n templates of one person, all or none: ST_GALLERY_FULL when they do
  * not fit. With replace, the person's older templates go in the same step. */
 enum status gallery_put(struct gallery *g, int64_t person_key,
 			const int64_t *template_ids,
-			const struct face_template *t, size_t n, int replace)
-	MUST_CHECK;
+			const struct face_template *t, size_t n,
+			int replace) MUST_CHECK;
 
 /* ST_OK when n more templates would fit (after removing the person's own if
  * replace), ST_GALLERY_FULL otherwise. */
@@ -49,7 +49,7 @@ enum status gallery_verify(struct gallery *g, int64_t person_key,
 size_t gallery_identify(struct gallery *g, const struct face_template *probe,
 			struct gallery_hit *hits, size_t k);
 
-size_t gallery_count(struct gallery *g);   /* templates held */
+size_t gallery_count(struct gallery *g); /* templates held */
 size_t gallery_capacity(struct gallery *g);
 
 float template_cosine(const struct face_template *a,

@@ -9,7 +9,7 @@
 #include "engine_setup.h"
 
 #define TICK_MS 100
-#define NEVER UINT64_MAX
+#define NEVER	UINT64_MAX
 
 struct deadline {
 	struct deadlines *table;
@@ -58,7 +58,7 @@ static void *watch(void *arg)
 	return NULL;
 }
 
-enum status deadlines_open(size_t max, uint64_t after_us,
+enum status deadline_open(size_t max, uint64_t after_us,
 			   struct deadlines **out, struct errinfo *err)
 {
 	struct deadlines *d = calloc(1, sizeof(*d) + max * sizeof(d->slot[0]));
@@ -92,7 +92,7 @@ enum status deadlines_open(size_t max, uint64_t after_us,
 	return ST_OK;
 }
 
-void deadlines_close(struct deadlines *d)
+void deadline_close(struct deadlines *d)
 {
 	if (d == NULL)
 		return;

@@ -1,6 +1,6 @@
 #include "decide.h"
 
-#define COMPANY_CONFIDENCE 0.9f
+#define COMPANY_CONFIDENCE  0.9f
 #define COMPANY_WIDTH_ENROL 0.5f
 #define COMPANY_WIDTH_PROBE 0.8f
 
@@ -12,8 +12,8 @@ const char *decide_word(enum decision d)
 }
 
 enum status decide_person(const struct face *faces, size_t count,
-			  enum decide_purpose purpose,
-			  int64_t min_inter_eye_px, struct errinfo *err)
+			  enum decide_purpose purpose, int64_t min_inter_eye_px,
+			  struct errinfo *err)
 {
 	float share = purpose == DECIDE_ENROL ? COMPANY_WIDTH_ENROL
 					      : COMPANY_WIDTH_PROBE;
@@ -26,8 +26,7 @@ enum status decide_person(const struct face *faces, size_t count,
 		company += faces[i].confidence >= COMPANY_CONFIDENCE &&
 			   faces[i].box[2] >= share * faces[0].box[2];
 	if (company > 0)
-		return err_limit(err, ST_SEVERAL_FACES, 1,
-				 (int64_t)company + 1,
+		return err_limit(err, ST_SEVERAL_FACES, 1, (int64_t)company + 1,
 				 "%zu faces of similar size are in the "
 				 "picture; one person must stand out",
 				 company + 1);

@@ -25,9 +25,8 @@ enum decide_purpose {
  * for a probe at least 0.8 times) or ST_FACE_TOO_SMALL (eyes closer than
  * min_inter_eye_px; limit and found are set). */
 enum status decide_person(const struct face *faces, size_t count,
-			  enum decide_purpose purpose,
-			  int64_t min_inter_eye_px, struct errinfo *err)
-	MUST_CHECK;
+			  enum decide_purpose purpose, int64_t min_inter_eye_px,
+			  struct errinfo *err) MUST_CHECK;
 
 /* The false match rate one comparison may have so that a search over `count`
  * templates stays within target: target / count. */

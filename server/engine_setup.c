@@ -18,8 +18,8 @@ void srv_engine_options(const struct config *cfg,
 {
 	snprintf(paths->detector, sizeof(paths->detector), "%s/mtcnn.fgm",
 		 cfg->models_dir);
-	snprintf(paths->embedder, sizeof(paths->embedder),
-		 "%s/embedder-%s.fgm", cfg->models_dir, cfg->embedder);
+	snprintf(paths->embedder, sizeof(paths->embedder), "%s/embedder-%s.fgm",
+		 cfg->models_dir, cfg->embedder);
 	memset(opt, 0, sizeof(*opt));
 	opt->detector_path = paths->detector;
 	opt->embedder_path = paths->embedder;

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "internal.h"
+#include "srv.h"
 #include "router.h"
 
 #define URI_BYTES_MAX 4096
@@ -99,8 +99,9 @@ enum status guard_body(struct request *r)
 {
 	const char *text = MHD_lookup_connection_value(
 		r->connection, MHD_HEADER_KIND, "Content-Length");
-	unsigned long long max =
-		(unsigned long long)r->srv->cfg.body_max_kib * 1024, length = 0;
+	unsigned long long max = (unsigned long long)r->srv->cfg.body_max_kib *
+				 1024,
+			   length = 0;
 	struct headers h;
 
 	read_headers(r, &h);

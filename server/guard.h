@@ -12,7 +12,8 @@ enum status guard_uri(const char *uri);
 /* Checks the headers. Failures mean that the connection must be closed. */
 enum status guard_headers(struct request *r, const char *method) MUST_CHECK;
 
-/* Checks the announced body of a route that takes one, or that there is none. */
+/* Checks the announced body of a route that takes one, or that there is none.
+ */
 enum status guard_body(struct request *r) MUST_CHECK;
 
 #endif

@@ -32,8 +32,10 @@ static const char usage[] =
 	"  --print-budget   every pool with its bytes\n"
 	"  --version, --help\n"
 	"\n"
-	"Keys come from the file, then FACEGATE_<KEY> in the environment, then\n"
-	"the command line. SIGTERM stops the daemon after the requests at work.\n"
+	"Keys come from the file, then FACEGATE_<KEY> in the environment, "
+	"then\n"
+	"the command line. SIGTERM stops the daemon after the requests at "
+	"work.\n"
 	"\n"
 	"exit status: 0 stopped, 1 cannot start, 2 usage or configuration\n";
 
@@ -134,8 +136,8 @@ static int print_budget(const struct config *cfg)
 	for (size_t i = 0; i < n; i++) {
 		char name[64];
 
-		snprintf(name, sizeof(name), "%s%s", rows[i].in_pool ? "  " : "",
-			 rows[i].name);
+		snprintf(name, sizeof(name), "%s%s",
+			 rows[i].in_pool ? "  " : "", rows[i].name);
 		print_row(name, rows[i].bytes,
 			  rows[i].mapped ? "  mapped, shared" : "");
 		if (rows[i].mapped)
@@ -159,8 +161,8 @@ static enum status open_floors(const struct config *cfg, struct engine **e,
 	struct srv_engine_paths paths;
 	struct engine_options opt;
 	struct db_options dbo = { .dir = cfg->data_dir,
-				  .cache_bytes =
-					  (size_t)cfg->db_cache_kib * 1024,
+				  .cache_bytes = (size_t)cfg->db_cache_kib *
+						 1024,
 				  .heap_bytes = SRV_DB_HEAP_BYTES,
 				  .log_max_rows = cfg->log_max_rows };
 	float score = 0.0f;

@@ -1,7 +1,7 @@
 #include "picture.h"
 
 #include "engine_setup.h"
-#include "internal.h"
+#include "srv.h"
 #include "reply.h"
 
 void picture_begin(struct request *r, unsigned slot)
@@ -90,11 +90,10 @@ static json_t *ms(uint64_t us)
 json_t *picture_ms_json(const struct request *r, const struct picture *p,
 			int64_t match_us)
 {
-	json_t *o = json_pack("{s:o, s:o, s:o, s:o}", "decode",
-			      ms(p->receipt.decode_us), "detect",
-			      ms(p->receipt.detect_us), "align",
-			      ms(p->receipt.align_us), "embed",
-			      ms(p->receipt.embed_us));
+	json_t *o = json_pack(
+		"{s:o, s:o, s:o, s:o}", "decode", ms(p->receipt.decode_us),
+		"detect", ms(p->receipt.detect_us), "align",
+		ms(p->receipt.align_us), "embed", ms(p->receipt.embed_us));
 
 	if (match_us >= 0)
 		json_object_set_new(o, "match", ms((uint64_t)match_us));

@@ -19,8 +19,8 @@ void picture_begin(struct request *r, unsigned slot);
 
 /* Waits for the next picture of the upload, decodes it and finds its faces,
  * largest first. ST_END when there is none. */
-enum status picture_next(struct request *r, unsigned slot, struct picture *p)
-	MUST_CHECK;
+enum status picture_next(struct request *r, unsigned slot,
+			 struct picture *p) MUST_CHECK;
 
 /* Chooses the person (decide_person) and embeds the face. */
 enum status picture_embed(struct request *r, unsigned slot, struct picture *p,
@@ -28,8 +28,8 @@ enum status picture_embed(struct request *r, unsigned slot, struct picture *p,
 
 /* Exactly one picture, and after it the end of the body with all parameters
  * known and checked. ST_BAD_REQUEST for none or several. */
-enum status picture_only(struct request *r, unsigned slot, struct picture *p)
-	MUST_CHECK;
+enum status picture_only(struct request *r, unsigned slot,
+			 struct picture *p) MUST_CHECK;
 
 json_t *picture_face_json(const struct face *f);
 json_t *picture_quality_json(const struct picture *p);

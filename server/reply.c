@@ -84,8 +84,8 @@ static void set_answer(struct request *r, int http_status, char *text,
 
 void reply_json(struct request *r, int http_status, json_t *body)
 {
-	char *text = body ? json_dumps(body, JSON_COMPACT |
-						     JSON_REAL_PRECISION(7))
+	char *text = body ? json_dumps(body,
+				       JSON_COMPACT | JSON_REAL_PRECISION(7))
 			  : NULL;
 
 	json_decref(body);
@@ -120,9 +120,8 @@ void reply_problem(struct request *r, const char *part)
 			*c = '-';
 	snprintf(type, sizeof(type), "/errors/%s", word);
 	o = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s}", "type", type, "title",
-		      status_title(st), "status", http, "code",
-		      status_code(st), "detail",
-		      r->err.text[0] ? r->err.text : status_title(st),
+		      status_title(st), "status", http, "code", status_code(st),
+		      "detail", r->err.text[0] ? r->err.text : status_title(st),
 		      "request_id", r->id);
 	if (o != NULL && part != NULL)
 		json_object_set_new(o, "part", json_string(part));

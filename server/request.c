@@ -9,8 +9,8 @@ const char *request_param(struct request *r, const char *name)
 {
 	if (r->upload != NULL)
 		return upload_param(r->upload, name);
-	return MHD_lookup_connection_value(r->connection,
-					   MHD_GET_ARGUMENT_KIND, name);
+	return MHD_lookup_connection_value(r->connection, MHD_GET_ARGUMENT_KIND,
+					   name);
 }
 
 enum status request_int(struct request *r, const char *name, int64_t min,
@@ -56,8 +56,7 @@ enum status request_person(struct request *r, const char **out)
 {
 	*out = request_param(r, "person_id");
 	if (*out == NULL)
-		return err_set(&r->err, ST_BAD_REQUEST,
-			       "person_id is missing");
+		return err_set(&r->err, ST_BAD_REQUEST, "person_id is missing");
 	return id_param(r, "person_id", out);
 }
 

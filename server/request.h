@@ -22,20 +22,20 @@ struct request {
 	struct srv *srv;
 	struct MHD_Connection *connection;
 	const struct route *route;
-	char id[65];                    /* X-Request-Id, given or made */
+	char id[65];			   /* X-Request-Id, given or made */
 	char person_id[PERSON_ID_MAX + 1]; /* of the path, if it has one */
-	int64_t row_id;                 /* of the path, if it has one */
-	enum status uri_status;         /* what the raw address is worth */
+	int64_t row_id;			   /* of the path, if it has one */
+	enum status uri_status;		   /* what the raw address is worth */
 	bool started, body_ended;
-	struct upload *upload;          /* NULL for routes without a worker */
+	struct upload *upload; /* NULL for routes without a worker */
 	uint64_t start_us;
 	struct errinfo err;
 
 	pthread_mutex_t lock;
 	bool used;
 	bool dispatched; /* a worker has it or will get it */
-	bool done;       /* the answer is ready */
-	bool waiting;    /* the connection is suspended for the answer */
+	bool done;	 /* the answer is ready */
+	bool waiting;	 /* the connection is suspended for the answer */
 	unsigned holders;
 	struct request *next; /* in the queue */
 

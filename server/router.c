@@ -7,13 +7,12 @@
 #include "handlers/handlers.h"
 
 static const char *const none[] = { NULL };
-static const char *const enrol_params[] = { "person_id", "name", "mode",
-					    NULL };
+static const char *const enrol_params[] = { "person_id", "name", "mode", NULL };
 static const char *const verify_params[] = { "person_id", "door_id", NULL };
 static const char *const identify_params[] = { "door_id", "top", NULL };
 static const char *const page_params[] = { "limit", "after", NULL };
 static const char *const log_params[] = { "person_id", "door_id", "decision",
-					  "reason",    "from",    "to",
+					  "reason",    "from",	  "to",
 					  "min_score", "before",  "limit",
 					  NULL };
 
@@ -57,8 +56,8 @@ static bool path_fits(const struct route *route, const char *path)
 
 static bool method_exists(const char *method)
 {
-	static const char *const methods[] = { "GET",   "HEAD",	   "POST",
-					       "PUT",   "PATCH",   "DELETE",
+	static const char *const methods[] = { "GET",	"HEAD",	   "POST",
+					       "PUT",	"PATCH",   "DELETE",
 					       "TRACE", "OPTIONS", "CONNECT" };
 
 	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
@@ -88,17 +87,17 @@ static enum status take_id(struct request *r, const struct route *route,
 	return ST_OK;
 }
 
-enum status router_find(struct request *r, const char *method,
-			const char *path, char allow[64])
+enum status router_find(struct request *r, const char *method, const char *path,
+			char allow[64])
 {
 	bool exists = false;
+	size_t n = 0; /* of allow; three methods at most, far below 64 */
 	/* HEAD is GET without the body, which the library leaves out. */
 	const char *want = strcmp(method, "HEAD") == 0 ? "GET" : method;
 
 	allow[0] = '\0';
 	if (!method_exists(method))
-		return err_set(&r->err, ST_NOT_IMPLEMENTED,
-			       "unknown method");
+		return err_set(&r->err, ST_NOT_IMPLEMENTED, "unknown method");
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
 		const struct route *route = &routes[i];
 
@@ -109,11 +108,10 @@ enum status router_find(struct request *r, const char *method,
 			r->route = route;
 			return take_id(r, route, path);
 		}
-		if (allow[0] != '\0')
-			strcat(allow, ", ");
-		strcat(allow, strcmp(route->method, "GET") == 0
-				      ? "GET, HEAD"
-				      : route->method);
+		n += (size_t)snprintf(allow + n, 64 - n, "%s%s", n ? ", " : "",
+				      strcmp(route->method, "GET") == 0
+					      ? "GET, HEAD"
+					      : route->method);
 	}
 	if (exists)
 		return err_set(&r->err, ST_METHOD_NOT_ALLOWED,

@@ -15,8 +15,8 @@ struct route {
 	const char *path;
 	enum route_path kind;
 	bool on_worker; /* computes, or writes to the store */
-	bool body;      /* takes pictures */
-	bool urgent;    /* a door waits: goes ahead of everything else */
+	bool body;	/* takes pictures */
+	bool urgent;	/* a door waits: goes ahead of everything else */
 	const char *const *params; /* names, NULL at the end */
 	/* Runs on the network thread with slot 0 unused, or on a worker. Sets
 	 * an answer in every case. */
@@ -26,7 +26,7 @@ struct route {
 /* Finds r->route and fills the ids of the path. ST_NO_SUCH_ROUTE,
  * ST_METHOD_NOT_ALLOWED (allow lists the methods there are), ST_BAD_REQUEST
  * (an id in the path that cannot be one), ST_NOT_IMPLEMENTED (method). */
-enum status router_find(struct request *r, const char *method,
-			const char *path, char allow[64]) MUST_CHECK;
+enum status router_find(struct request *r, const char *method, const char *path,
+			char allow[64]) MUST_CHECK;
 
 #endif

@@ -55,8 +55,8 @@ enum status selftest_run(struct engine *e, unsigned slot, float *score,
 	struct face faces[2];
 	struct picture_info info;
 	struct face_template t;
-	const struct selftest_known *known =
-		known_for(engine_info(e)->model_id);
+	const struct selftest_known *known = known_for(
+		engine_info(e)->model_id);
 	size_t n = 0;
 	enum status st;
 

@@ -12,7 +12,7 @@
 
 #include "engine_setup.h"
 #include "guard.h"
-#include "internal.h"
+#include "srv.h"
 #include "log.h"
 #include "reply.h"
 #include "router.h"
@@ -60,8 +60,8 @@ static enum MHD_Result send_answer(struct request *r)
 
 	deadline_restart(deadline_of(r->connection));
 	if (r->response != NULL) {
-		ok = MHD_queue_response(r->connection,
-					(unsigned)r->http_status, r->response);
+		ok = MHD_queue_response(r->connection, (unsigned)r->http_status,
+					r->response);
 		MHD_destroy_response(r->response);
 		r->response = NULL;
 	}
@@ -98,16 +98,15 @@ static enum status begin_upload(struct request *r)
 	if (!worker_take_upload(r))
 		return err_set(&r->err, ST_BUSY,
 			       "all workers are busy and the queue is full");
-	st = upload_begin(r->upload,
-			  r->route->body
-				  ? MHD_lookup_connection_value(
-					    r->connection, MHD_HEADER_KIND,
-					    "Content-Type")
-				  : NULL,
-			  (uint64_t)cfg->body_max_kib * 1024,
-			  r->start_us + (uint64_t)cfg->request_timeout_ms *
-						1000,
-			  on_drained, r, &r->err);
+	st = upload_begin(
+		r->upload,
+		r->route->body ? MHD_lookup_connection_value(r->connection,
+							     MHD_HEADER_KIND,
+							     "Content-Type")
+			       : NULL,
+		(uint64_t)cfg->body_max_kib * 1024,
+		r->start_us + (uint64_t)cfg->request_timeout_ms * 1000,
+		on_drained, r, &r->err);
 	if (st == ST_OK)
 		MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND,
 					  add_query, r);
@@ -285,7 +284,8 @@ static enum status parse_listen(struct srv *srv, struct sockaddr_storage *sa,
 		v6->sin6_family = AF_INET6;
 		v6->sin6_port = htons((uint16_t)port);
 		if (!IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr))
-			log_line(LOG_WARN, "open", "listen=%s text=\"anybody "
+			log_line(LOG_WARN, "open",
+				 "listen=%s text=\"anybody "
 				 "who reaches this address can enrol\"",
 				 srv->host);
 		return ST_OK;
@@ -295,8 +295,10 @@ static enum status parse_listen(struct srv *srv, struct sockaddr_storage *sa,
 	v4->sin_family = AF_INET;
 	v4->sin_port = htons((uint16_t)port);
 	if (ntohl(v4->sin_addr.s_addr) >> 24 != 127)
-		log_line(LOG_WARN, "open", "listen=%s text=\"anybody who "
-			 "reaches this address can enrol\"", srv->host);
+		log_line(LOG_WARN, "open",
+			 "listen=%s text=\"anybody who "
+			 "reaches this address can enrol\"",
+			 srv->host);
 	return ST_OK;
 bad:
 	return err_set(err, ST_BAD_CONFIG,
@@ -382,7 +384,7 @@ enum status srv_open(const struct config *cfg, struct engine *engine,
 	pthread_cond_init(&srv->queue_filled, NULL);
 	st = take_memory(srv, err);
 	if (st == ST_OK)
-		st = deadlines_open((size_t)cfg->connections_max + 8,
+		st = deadline_open((size_t)cfg->connections_max + 8,
 				    (uint64_t)cfg->request_timeout_ms * 1000,
 				    &srv->deadlines, err);
 	if (st == ST_OK)
@@ -428,7 +430,7 @@ void srv_close(struct srv *srv)
 	worker_stop_all(srv);
 	if (srv->daemon != NULL)
 		MHD_stop_daemon(srv->daemon);
-	deadlines_close(srv->deadlines);
+	deadline_close(srv->deadlines);
 	pthread_cond_destroy(&srv->queue_filled);
 	pthread_mutex_destroy(&srv->queue_lock);
 	pthread_mutex_destroy(&srv->slots_lock);

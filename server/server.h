@@ -22,8 +22,8 @@ struct srv; /* opaque outside server/ */
  * outlive the server; the gallery must be filled. ST_BAD_CONFIG for an address
  * that cannot be used. */
 enum status srv_open(const struct config *cfg, struct engine *engine,
-		     struct db *db, struct srv **out, struct errinfo *err)
-	MUST_CHECK;
+		     struct db *db, struct srv **out,
+		     struct errinfo *err) MUST_CHECK;
 
 /* The port it listens on. */
 unsigned srv_port(const struct srv *srv);
@@ -42,6 +42,6 @@ enum status srv_load_gallery(struct engine *engine, struct db *db,
 /* Bytes the server takes at start beside the engine's, for the budget. */
 size_t srv_upload_slots(const struct config *cfg);
 #define SRV_CONNECTION_BYTES (16 * 1024)
-#define SRV_DB_HEAP_BYTES (4 * 1024 * 1024)
+#define SRV_DB_HEAP_BYTES    (4 * 1024 * 1024)
 
 #endif

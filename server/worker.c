@@ -79,8 +79,7 @@ static void *worker_main(void *arg)
 		} else if (atomic_load(&srv->stopping)) {
 			break;
 		} else {
-			pthread_cond_wait(&srv->queue_filled,
-					  &srv->queue_lock);
+			pthread_cond_wait(&srv->queue_filled, &srv->queue_lock);
 		}
 	}
 	pthread_mutex_unlock(&srv->queue_lock);

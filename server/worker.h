@@ -3,7 +3,7 @@
 #ifndef FACEGATE_WORKER_H
 #define FACEGATE_WORKER_H
 
-#include "internal.h"
+#include "srv.h"
 
 enum status worker_start_all(struct srv *srv, struct errinfo *err) MUST_CHECK;
 /* Ends the threads after the queue has run empty. */

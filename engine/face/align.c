@@ -3,9 +3,9 @@
 #include <math.h>
 #include <stdbool.h>
 
-#define SAMPLES_MAX 4 /* per side of a crop pixel */
+#define SAMPLES_MAX   4 /* per side of a crop pixel */
 #define FRACTION_BITS 8
-#define FRACTION_ONE (1 << FRACTION_BITS)
+#define FRACTION_ONE  (1 << FRACTION_BITS)
 
 /* Where the landmarks of an upright face lie in the crop (the usual places
  * for 112 x 112 crops; the embedder was trained on them). */
@@ -109,7 +109,8 @@ enum status align_face(const struct image *img, const float landmarks[5][2],
 	for (int y = 0; y < ALIGN_SIDE_PX; y++) {
 		for (int x = 0; x < ALIGN_SIDE_PX; x++) {
 			uint32_t sum[3] = { 0, 0, 0 };
-			uint32_t unit = (uint32_t)(n * n) << (2 * FRACTION_BITS);
+			uint32_t unit = (uint32_t)(n * n)
+					<< (2 * FRACTION_BITS);
 
 			for (int k = 0; k < n * n; k++) {
 				float sx = (float)x +

@@ -178,7 +178,8 @@ enum status gallery_verify(struct gallery *g, int64_t person_key,
 
 /* True when hit a ranks before hit b: rows have no order of their own (removal
  * moves them), so ties are broken by the keys. */
-static int ranks_before(const struct gallery_hit *a, const struct gallery_hit *b)
+static int ranks_before(const struct gallery_hit *a,
+			const struct gallery_hit *b)
 {
 	if (a->score > b->score)
 		return 1;

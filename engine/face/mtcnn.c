@@ -7,24 +7,24 @@
 #include "face/nms.h"
 #include "face/shrink.h"
 
-#define CELL 12          /* P-Net's receptive field, and its step */
-#define CELL_STEP 2
+#define CELL	       12 /* P-Net's receptive field, and its step */
+#define CELL_STEP      2
 #define PYRAMID_FACTOR 0.709
-#define PNET_OUTPUTS 6   /* logits of not-face and face, four shifts */
-#define RNET_OUTPUTS 6
-#define ONET_OUTPUTS 16  /* ... and ten landmark coordinates */
-#define RNET_SIDE 24
-#define ONET_SIDE 48
-#define SCORE_P 0.6f
-#define SCORE_R 0.7f
-#define SCORE_O 0.7f
-#define OVERLAP_LEVEL 0.5f
-#define OVERLAP 0.7f
+#define PNET_OUTPUTS   6 /* logits of not-face and face, four shifts */
+#define RNET_OUTPUTS   6
+#define ONET_OUTPUTS   16 /* ... and ten landmark coordinates */
+#define RNET_SIDE      24
+#define ONET_SIDE      48
+#define SCORE_P	       0.6f
+#define SCORE_R	       0.7f
+#define SCORE_O	       0.7f
+#define OVERLAP_LEVEL  0.5f
+#define OVERLAP	       0.7f
 #define CANDIDATES_MAX 2048
-#define RNET_MAX 768     /* best candidates that R-Net looks at */
-#define ONET_MAX 128
-#define BAND_ROWS_MAX 16 /* output rows of P-Net computed at a time */
-#define BAND_BYTES (256u * 1024u)
+#define RNET_MAX       768 /* best candidates that R-Net looks at */
+#define ONET_MAX       128
+#define BAND_ROWS_MAX  16 /* output rows of P-Net computed at a time */
+#define BAND_BYTES     (256u * 1024u)
 
 /* What a run works with: all of it from the arena's tail. */
 struct run {
@@ -108,10 +108,10 @@ enum status mtcnn_open(struct mtcnn *d, const struct model *m,
 		align_up(CANDIDATES_MAX * sizeof(uint16_t), ARENA_ALIGN) +
 		align_up(MTCNN_SIDE_MAX_PX * IMAGE_CHANNELS * sizeof(uint32_t),
 			 ARENA_ALIGN) +
-		align_up(max_size(d->band_bytes,
-				  max_size(d->rplan.total_bytes,
-					   d->oplan.total_bytes)),
-			 ARENA_ALIGN);
+		align_up(
+			max_size(d->band_bytes, max_size(d->rplan.total_bytes,
+							 d->oplan.total_bytes)),
+			ARENA_ALIGN);
 	return ST_OK;
 }
 
@@ -219,10 +219,10 @@ static enum status run_level(struct run *r, double scale, struct errinfo *err)
 			if (st != ST_OK)
 				break;
 		}
-		shrink_rows(r->img, &whole, width, height, from, in_rows, d->k,
-			    r->sums,
-			    (int16_t *)(void *)(r->area +
-						plan.tensor[0].offset));
+		shrink_rows(
+			r->img, &whole, width, height, from, in_rows, d->k,
+			r->sums,
+			(int16_t *)(void *)(r->area + plan.tensor[0].offset));
 		out = &plan.tensor[plan.layer_count];
 		collect(r, nn_run(&plan, d->model, d->pnet, d->k, r->area), y,
 			out->height, out->width, (float)scale, level0);
@@ -259,9 +259,8 @@ static void refine(struct candidate *c, float extra)
 static enum status run_pyramid(struct run *r, struct errinfo *err)
 {
 	double scale = (double)CELL / r->d->min_face_px;
-	double side = r->img->width_px < r->img->height_px
-			      ? r->img->width_px
-			      : r->img->height_px;
+	double side = r->img->width_px < r->img->height_px ? r->img->width_px
+							   : r->img->height_px;
 
 	for (; side * scale >= CELL; scale *= PYRAMID_FACTOR) {
 		enum status st = run_level(r, scale, err);

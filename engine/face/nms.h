@@ -8,7 +8,7 @@
 /* A candidate face in pixels of the working picture. */
 struct candidate {
 	float x1, y1, x2, y2;
-	float score;    /* face probability, (0, 1) */
+	float score;	/* face probability, (0, 1) */
 	float shift[4]; /* corrections of x1, y1, x2, y2 in box sizes */
 };
 

@@ -59,9 +59,9 @@ void shrink_rows(const struct image *img, const struct window *win,
 			unit = 256.0f / (float)((x1 - x0) * (y1 - y0));
 			for (long x = max_long(win->x + x0, left);
 			     x < min_long(win->x + x1, right); x++) {
-				const uint32_t *p =
-					sums + (size_t)(x - left) *
-						       IMAGE_CHANNELS;
+				const uint32_t *p = sums +
+						    (size_t)(x - left) *
+							    IMAGE_CHANNELS;
 
 				s[0] += p[0];
 				s[1] += p[1];

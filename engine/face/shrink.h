@@ -13,7 +13,7 @@
 
 /* The part of the plane that is resampled; it may leave the picture. */
 struct window {
-	long x, y;             /* top left, picture pixels */
+	long x, y;		/* top left, picture pixels */
 	uint32_t width, height; /* 1 .. SHRINK_SIDE_MAX */
 };
 

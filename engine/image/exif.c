@@ -4,8 +4,8 @@
 #include <string.h>
 
 #define TAG_ORIENTATION 0x0112
-#define TYPE_SHORT 3
-#define ENTRY_BYTES 12
+#define TYPE_SHORT	3
+#define ENTRY_BYTES	12
 
 struct tiff {
 	const uint8_t *p;

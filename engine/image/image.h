@@ -8,9 +8,9 @@
 #define IMAGE_CHANNELS 3
 
 struct image {
-	uint8_t *rgb;         /* row 0 first, R G B interleaved */
+	uint8_t *rgb; /* row 0 first, R G B interleaved */
 	uint32_t width_px, height_px;
-	size_t stride_bytes;  /* >= width_px * 3 */
+	size_t stride_bytes; /* >= width_px * 3 */
 };
 
 #endif

@@ -115,8 +115,8 @@ static jvirt_barray_ptr request_barray(j_common_ptr cinfo, int pool_id,
 {
 	(void)pool_id;
 	(void)max_access;
-	return (jvirt_barray_ptr)(void *)request(
-		cinfo, blocks * sizeof(JBLOCK), rows, pre_zero);
+	return (jvirt_barray_ptr)(void *)request(cinfo, blocks * sizeof(JBLOCK),
+						 rows, pre_zero);
 }
 
 static void realize(j_common_ptr cinfo)
@@ -132,8 +132,8 @@ static void realize(j_common_ptr cinfo)
 	}
 }
 
-static void **rows_of(j_common_ptr cinfo, struct jmem_array *a, JDIMENSION first,
-		      JDIMENSION count)
+static void **rows_of(j_common_ptr cinfo, struct jmem_array *a,
+		      JDIMENSION first, JDIMENSION count)
 {
 	if (a->rows == NULL || first > a->row_count ||
 	    count > a->row_count - first)
@@ -167,9 +167,9 @@ static void free_pool(j_common_ptr cinfo, int pool_id)
 		return;
 	m->array_count = 0;
 	if (m->pool != NULL)
-		arena_release(m->pool, (struct arena_mark){
-					       .head = m->pool->head,
-					       .tail = m->mark.tail });
+		arena_release(m->pool,
+			      (struct arena_mark){ .head = m->pool->head,
+						   .tail = m->mark.tail });
 }
 
 static void self_destruct(j_common_ptr cinfo)

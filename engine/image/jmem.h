@@ -16,7 +16,7 @@
 #include "mem/arena.h"
 
 #define JMEM_PERMANENT_BYTES 16384
-#define JMEM_VIRTUAL_MAX 16
+#define JMEM_VIRTUAL_MAX     16
 
 /* A "virtual" array, which here is always whole in memory. */
 struct jmem_array {
@@ -28,7 +28,7 @@ struct jmem_array {
 
 struct jmem {
 	struct jpeg_memory_mgr mgr; /* first: libjpeg holds a pointer to it */
-	struct arena *pool;         /* NULL between pictures */
+	struct arena *pool;	    /* NULL between pictures */
 	struct arena_mark mark;
 	struct jmem_array arrays[JMEM_VIRTUAL_MAX];
 	size_t array_count;

@@ -150,11 +150,11 @@ static boolean source_fill(j_decompress_ptr cinfo)
 	ssize_t n = d->src->read(d->src->ctx, d->input, INPUT_BYTES);
 
 	if (n < 0)
-		fail(d, err_set(d->err, (enum status)-n,
+		fail(d, err_set(d->err, (enum status) - n,
 				"the picture did not arrive whole"));
 	if (n == 0 && !d->any_byte)
-		fail(d, err_set(d->err, ST_BAD_REQUEST,
-				"the picture is empty"));
+		fail(d,
+		     err_set(d->err, ST_BAD_REQUEST, "the picture is empty"));
 	if (n == 0)
 		fail_corrupt(d, "it ends too early");
 	d->any_byte = true;
@@ -277,7 +277,8 @@ static size_t coefficient_bytes(j_decompress_ptr cinfo)
 		return 0;
 	for (int i = 0; i < cinfo->num_components; i++) {
 		const jpeg_component_info *c = &cinfo->comp_info[i];
-		size_t h = (size_t)c->h_samp_factor, v = (size_t)c->v_samp_factor;
+		size_t h = (size_t)c->h_samp_factor,
+		       v = (size_t)c->v_samp_factor;
 		size_t across = (c->width_in_blocks + h - 1) / h * h;
 		size_t down = (c->height_in_blocks + v - 1) / v * v;
 
@@ -405,15 +406,15 @@ static void store_rows(struct jpeg_decoder *d, const struct image *img)
 	if (row == NULL)
 		ERREXIT1(cinfo, JERR_OUT_OF_MEMORY, 0);
 	while (cinfo->output_scanline < cinfo->output_height) {
-		uint8_t *dst = to.base + (ptrdiff_t)cinfo->output_scanline *
-						 to.dy;
+		uint8_t *dst = to.base +
+			       (ptrdiff_t)cinfo->output_scanline * to.dy;
 
 		jpeg_read_scanlines(cinfo, &row, 1);
 		for (JDIMENSION x = 0; x < cinfo->output_width;
 		     x++, dst += to.dx) {
 			if (cmyk)
-				cmyk_pixel(row + 4 * x,
-					   cinfo->saw_Adobe_marker, dst);
+				cmyk_pixel(row + 4 * x, cinfo->saw_Adobe_marker,
+					   dst);
 			else
 				memcpy(dst, row + 3 * x, IMAGE_CHANNELS);
 		}

@@ -39,7 +39,7 @@ enum status jpeg_decode(struct jpeg_decoder *d, struct arena *pool,
 			size_t keep_bytes, uint32_t side_max_px,
 			const struct jpeg_limits *limits,
 			const struct byte_source *src, struct image *out,
-			struct picture_info *info, struct errinfo *err)
-	MUST_CHECK;
+			struct picture_info *info,
+			struct errinfo *err) MUST_CHECK;
 
 #endif

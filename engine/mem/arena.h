@@ -16,9 +16,9 @@
 struct arena {
 	uint8_t *base; /* ARENA_ALIGN aligned */
 	size_t size;
-	size_t head;   /* bytes taken from the bottom */
-	size_t tail;   /* bytes taken from the top */
-	size_t peak;   /* highest head + tail since arena_reset_peak */
+	size_t head; /* bytes taken from the bottom */
+	size_t tail; /* bytes taken from the top */
+	size_t peak; /* highest head + tail since arena_reset_peak */
 };
 
 struct arena_mark {

@@ -4,16 +4,16 @@
 
 #include <stdint.h>
 
-#define FGM_MAGIC "FGM1"
-#define FGM_VERSION 1
+#define FGM_MAGIC     "FGM1"
+#define FGM_VERSION   1
 #define FGM_NO_TENSOR 0xFFFFu
 #define FGM_OUT_BLOCK 16 /* outputs are padded to this many */
-#define FGM_K_GROUP 4    /* and the sum's length to this */
+#define FGM_K_GROUP   4	 /* and the sum's length to this */
 
 enum fgm_op { FGM_CONV = 1, FGM_DEPTHWISE = 2, FGM_MAXPOOL = 3 };
 enum fgm_type { FGM_S8 = 1, FGM_S16 = 2, FGM_F32 = 3 };
 #define FGM_FLAG_SLOPE 1u
-#define FGM_FLAG_WIDE 2u /* 16-bit weights in two planes */
+#define FGM_FLAG_WIDE  2u /* 16-bit weights in two planes */
 
 struct fgm_header {
 	char magic[4];

@@ -15,10 +15,10 @@
 #include "nn/nn.h"
 
 #define FILE_BYTES_MAX (64u << 20)
-#define SIDE_MAX 16u          /* kernel height and width */
-#define CHANNELS_MAX 4096u
-#define CUTS_MAX 32u
-#define NETS_MAX 8u
+#define SIDE_MAX       16u /* kernel height and width */
+#define CHANNELS_MAX   4096u
+#define CUTS_MAX       32u
+#define NETS_MAX       8u
 /* A requantisation scale beyond this could carry a float out of range. */
 #define SCALE_MAX 1e6f
 
@@ -77,13 +77,11 @@ static enum status check_weights(const struct model *m,
 {
 	size_t ch = fgm_channels_padded(l);
 	uint64_t want = l->op == FGM_CONV
-				? (uint64_t)ch * fgm_k_padded(l) *
-					  fgm_planes(l)
+				? (uint64_t)ch * fgm_k_padded(l) * fgm_planes(l)
 				: (uint64_t)ch * l->kernel_h * l->kernel_w;
 	const uint16_t *scale;
 
-	if (l->weights_bytes != want ||
-	    !span_ok(m, l->weights_off, want, 64))
+	if (l->weights_bytes != want || !span_ok(m, l->weights_off, want, 64))
 		return bad_layer(err, i, "weights are out of place");
 	if (l->channels_bytes != 8 * ch ||
 	    !span_ok(m, l->channels_off, 8 * ch, 16))
@@ -171,8 +169,8 @@ static enum status check_net(const struct model *m, const struct fgm_net *net,
 		return err_set(err, ST_BAD_MODEL, "model net record");
 	for (unsigned i = 0; i < net->layer_count; i++) {
 		unsigned at = net->first_layer + i;
-		enum status st =
-			check_layer(m, at, i + 1 == net->layer_count, err);
+		enum status st = check_layer(m, at, i + 1 == net->layer_count,
+					     err);
 
 		if (st != ST_OK)
 			return st;
@@ -250,8 +248,9 @@ enum status model_open(struct model *m, const char *path, struct errinfo *err)
 	memset(m, 0, sizeof(*m));
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return err_set(err, ST_IO_ERROR, "cannot open model file %s: %s",
-			       path, strerror(errno));
+		return err_set(err, ST_IO_ERROR,
+			       "cannot open model file %s: %s", path,
+			       strerror(errno));
 	if (fstat(fd, &sb) != 0 || !S_ISREG(sb.st_mode)) {
 		st = err_set(err, ST_IO_ERROR, "model %s is not a file", path);
 		goto done;

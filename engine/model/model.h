@@ -27,8 +27,8 @@ struct model {
 /* Maps path and checks everything: magic, version, sizes, checksum, every
  * offset, every layer's shapes against the tensors it names, and that no sum
  * can leave int32. ST_IO_ERROR or ST_BAD_MODEL. */
-enum status model_open(struct model *m, const char *path, struct errinfo *err)
-	MUST_CHECK;
+enum status model_open(struct model *m, const char *path,
+		       struct errinfo *err) MUST_CHECK;
 /* The same checks on bytes in memory (16-byte aligned, borrowed). */
 enum status model_view(struct model *m, const uint8_t *file, size_t bytes,
 		       struct errinfo *err) MUST_CHECK;

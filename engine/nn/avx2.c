@@ -3,7 +3,8 @@
 #include "nn/levels.h"
 #include "nn/store_avx2.h"
 
-#define TILE 3 /* pixels at a time: 12 sums, weights and inputs in 16 registers */
+#define TILE                                                                   \
+	3 /* pixels at a time: 12 sums, weights and inputs in 16 registers */
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -125,30 +126,30 @@ INLINE __m256i widen(const int8_t *p)
 INLINE __m128i depthwise16(const struct k_depthwise *d, size_t c,
 			   const int8_t *const *taps, size_t from)
 {
-	const __m256i *bias =
-		(const __m256i *)(const void *)(d->rq->bias + c);
+	const __m256i *bias = (const __m256i *)(const void *)(d->rq->bias + c);
 	__m256i lo = _mm256_loadu_si256(bias);
 	__m256i hi = _mm256_loadu_si256(bias + 1);
 	const int8_t *w = d->weights + c;
 
 	for (size_t t = 0; t < d->tap_count; t += 2) {
-		__m256i s = _mm256_mullo_epi16(
-			widen(taps[t] + from), widen(w + t * d->weight_step));
+		__m256i s = _mm256_mullo_epi16(widen(taps[t] + from),
+					       widen(w + t * d->weight_step));
 
 		if (t + 1 < d->tap_count)
 			s = _mm256_add_epi16(
-				s, _mm256_mullo_epi16(
-					   widen(taps[t + 1] + from),
-					   widen(w +
-						 (t + 1) * d->weight_step)));
+				s,
+				_mm256_mullo_epi16(
+					widen(taps[t + 1] + from),
+					widen(w + (t + 1) * d->weight_step)));
 		lo = _mm256_add_epi32(
 			lo, _mm256_cvtepi16_epi32(_mm256_castsi256_si128(s)));
 		hi = _mm256_add_epi32(
-			hi, _mm256_cvtepi16_epi32(
-				    _mm256_extracti128_si256(s, 1)));
+			hi,
+			_mm256_cvtepi16_epi32(_mm256_extracti128_si256(s, 1)));
 	}
-	return pack8(round8(d->rq, scale8(d->rq, c, _mm256_cvtepi32_ps(lo))),
-		     round8(d->rq, scale8(d->rq, c + 8, _mm256_cvtepi32_ps(hi))));
+	return pack8(
+		round8(d->rq, scale8(d->rq, c, _mm256_cvtepi32_ps(lo))),
+		round8(d->rq, scale8(d->rq, c + 8, _mm256_cvtepi32_ps(hi))));
 }
 
 void k_depthwise_s8_avx2(const struct k_depthwise *d)
@@ -186,9 +187,9 @@ void k_maxpool_s16_avx2(const int16_t *const *taps, size_t tap_count,
 		for (size_t t = 1; t < tap_count; t++)
 			top = _mm256_max_epi16(
 				top,
-				_mm256_loadu_si256(
-					(const __m256i *)(const void *)(taps[t] +
-									c)));
+				_mm256_loadu_si256((
+					const __m256i *)(const void *)(taps[t] +
+								       c)));
 		_mm256_storeu_si256((__m256i *)(void *)(out + c), top);
 	}
 	for (; c < channels; c++) {

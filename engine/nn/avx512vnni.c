@@ -3,15 +3,15 @@
 #include "nn/levels.h"
 #include "nn/store_avx2.h"
 
-#define TILE 6
+#define TILE   6
 #define INLINE static inline __attribute__((always_inline))
 
 /* Adds the bias and stores; with high, the sum is low + 256 * high. */
 INLINE void store(const struct k_gemm *g, size_t p, size_t o0, __m512i low,
 		  const __m512i *high)
 {
-	__m512 sum = _mm512_cvtepi32_ps(_mm512_add_epi32(
-		low, _mm512_loadu_si512(g->rq->bias + o0)));
+	__m512 sum = _mm512_cvtepi32_ps(
+		_mm512_add_epi32(low, _mm512_loadu_si512(g->rq->bias + o0)));
 
 	if (high != NULL)
 		sum = _mm512_add_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(*high),

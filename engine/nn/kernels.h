@@ -28,15 +28,15 @@ struct k_requant {
 
 /* pixels x channels outputs, each a sum over 4 * groups products. */
 struct k_gemm {
-	const void *in;      /* s8 or s16: pixel p starts at in + p * in_step */
-	size_t in_step;      /* elements */
+	const void *in; /* s8 or s16: pixel p starts at in + p * in_step */
+	size_t in_step; /* elements */
 	size_t pixels;
-	size_t groups;       /* of FGM_K_GROUP inputs */
+	size_t groups; /* of FGM_K_GROUP inputs */
 	const int8_t *weights;
-	int wide;            /* weights have two planes (s16 input only) */
+	int wide; /* weights have two planes (s16 input only) */
 	size_t channels;
-	void *out;           /* out_type: pixel p at out + p * out_step */
-	size_t out_step;     /* elements */
+	void *out;	      /* out_type: pixel p at out + p * out_step */
+	size_t out_step;      /* elements */
 	const void *residual; /* of the output's type and layout, or NULL */
 	size_t residual_step; /* elements */
 	const struct k_requant *rq;

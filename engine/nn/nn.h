@@ -19,7 +19,7 @@
 
 struct nn_tensor {
 	uint32_t height, width, channels; /* NHWC, one picture */
-	size_t offset;                    /* in the activation area, bytes */
+	size_t offset;			  /* in the activation area, bytes */
 	size_t bytes;
 };
 

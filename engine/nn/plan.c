@@ -60,14 +60,13 @@ static enum status plan_shapes(struct nn_plan *p, const struct fgm_layer *ls,
 					: ls[l->input - 1].out_type;
 		if (in->channels != l->in_channels || in_type != l->in_type)
 			return bad(err, i, "input does not fit");
-		st = set_shape(&p->tensor[i + 1],
-			       out_length(in->height, l->kernel_h, l->stride,
-					  (unsigned)l->pad_top + l->pad_bottom,
-					  up),
-			       out_length(in->width, l->kernel_w, l->stride,
-					  (unsigned)l->pad_left + l->pad_right,
-					  up),
-			       l->out_channels, l->out_type, i, err);
+		st = set_shape(
+			&p->tensor[i + 1],
+			out_length(in->height, l->kernel_h, l->stride,
+				   (unsigned)l->pad_top + l->pad_bottom, up),
+			out_length(in->width, l->kernel_w, l->stride,
+				   (unsigned)l->pad_left + l->pad_right, up),
+			l->out_channels, l->out_type, i, err);
 		if (st != ST_OK)
 			return st;
 		if (l->residual != FGM_NO_TENSOR) {

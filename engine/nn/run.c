@@ -50,8 +50,8 @@ static void gather(const struct layer_run *r, uint32_t oy, uint32_t ox,
 		if (y < 0 || y >= (long)r->in->height || inside <= 0) {
 			fill_zero_point(l, dst, span / elem);
 		} else {
-			const uint8_t *row =
-				r->src + (size_t)y * r->in->width * pixel;
+			const uint8_t *row = r->src +
+					     (size_t)y * r->in->width * pixel;
 
 			fill_zero_point(l, dst, (size_t)left * l->in_channels);
 			memcpy(dst + (size_t)left * pixel,
@@ -75,8 +75,9 @@ static void run_conv(const struct layer_run *r)
 	size_t pixels = (size_t)r->out->height * r->out->width;
 	int in_place = nn_reads_in_place(l);
 	size_t tile = in_place ? pixels : nn_tile_pixels(l);
-	void (*gemm)(const struct k_gemm *) =
-		l->in_type == FGM_S8 ? r->k->gemm_s8 : r->k->gemm_s16;
+	void (*gemm)(const struct k_gemm *) = l->in_type == FGM_S8
+						      ? r->k->gemm_s8
+						      : r->k->gemm_s16;
 	struct k_gemm g = {
 		.in_step = k_padded,
 		.groups = k_padded / FGM_K_GROUP,
@@ -131,18 +132,18 @@ static void run_depthwise(const struct layer_run *r)
 				for (long kx = 0; kx < l->kernel_w; kx++) {
 					long x = (long)ox * l->stride -
 						 l->pad_left + kx;
-					int inside =
-						y >= 0 && x >= 0 &&
-						y < (long)r->in->height &&
-						x < (long)r->in->width;
-					size_t at = inside ? ((size_t)y *
-								      r->in->width +
-							      (size_t)x) *
-								     ch
-							   : 0;
+					int inside = y >= 0 && x >= 0 &&
+						     y < (long)r->in->height &&
+						     x < (long)r->in->width;
+					size_t at =
+						inside ? ((size_t)y *
+								  r->in->width +
+							  (size_t)x) *
+								 ch
+						       : 0;
 
-					*tap++ = inside ? (const int8_t *)
-								  r->src +
+					*tap++ = inside ? (const int8_t
+								   *)r->src +
 								  at
 							: (const int8_t *)
 								  r->scratch;
@@ -176,9 +177,9 @@ static void run_maxpool(const struct layer_run *r)
 					if (y >= r->in->height ||
 					    x >= r->in->width)
 						continue;
-					taps[n++] = src + ((size_t)y *
-								   r->in->width +
-							   x) * ch;
+					taps[n++] = src +
+						    ((size_t)y * r->in->width +
+						     x) * ch;
 				}
 			}
 			r->k->maxpool_s16(taps, n, ch, dst);

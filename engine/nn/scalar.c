@@ -118,8 +118,10 @@ static void depthwise_s8(const struct k_depthwise *d)
 		int32_t acc = d->rq->bias[c];
 
 		for (size_t t = 0; t < d->tap_count; t++)
-			acc += d->taps[t][c] * d->weights[t * d->weight_step + c];
-		d->out[c] = (int8_t)rq_round(d->rq, rq_scale(d->rq, c, (float)acc));
+			acc += d->taps[t][c] *
+			       d->weights[t * d->weight_step + c];
+		d->out[c] = (int8_t)rq_round(d->rq,
+					     rq_scale(d->rq, c, (float)acc));
 	}
 }
 

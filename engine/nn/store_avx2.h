@@ -73,8 +73,9 @@ static inline void store16(const struct k_gemm *g, size_t p, size_t o0,
 {
 	const struct k_requant *rq = g->rq;
 	size_t n = g->channels - o0 < 16 ? g->channels - o0 : 16;
-	size_t elem = rq->out_type == FGM_S8 ? 1 : rq->out_type == FGM_S16 ? 2
-									   : 4;
+	size_t elem = rq->out_type == FGM_S8	? 1
+		      : rq->out_type == FGM_S16 ? 2
+						: 4;
 	uint8_t *out = (uint8_t *)g->out + (p * g->out_step + o0) * elem;
 	__m256 y0 = scale8(rq, o0, sum0), y1 = scale8(rq, o0 + 8, sum1);
 	_Alignas(32) uint8_t whole[64];
@@ -87,9 +88,8 @@ static inline void store16(const struct k_gemm *g, size_t p, size_t o0,
 	} else {
 		if (g->residual != NULL) {
 			_Alignas(32) uint8_t part[32] = { 0 };
-			const uint8_t *res =
-				(const uint8_t *)g->residual +
-				(p * g->residual_step + o0) * elem;
+			const uint8_t *res = (const uint8_t *)g->residual +
+					     (p * g->residual_step + o0) * elem;
 			__m256i r0, r1;
 
 			if (n < 16) {
@@ -101,8 +101,7 @@ static inline void store16(const struct k_gemm *g, size_t p, size_t o0,
 					(const __m128i *)(const void *)res);
 
 				r0 = _mm256_cvtepi8_epi32(r);
-				r1 = _mm256_cvtepi8_epi32(
-					_mm_srli_si128(r, 8));
+				r1 = _mm256_cvtepi8_epi32(_mm_srli_si128(r, 8));
 			} else {
 				const __m128i *r =
 					(const __m128i *)(const void *)res;
@@ -117,8 +116,7 @@ static inline void store16(const struct k_gemm *g, size_t p, size_t o0,
 		lo = round8(rq, y0);
 		hi = round8(rq, y1);
 		if (elem == 1)
-			_mm_storeu_si128((__m128i *)(void *)dst,
-					 pack8(lo, hi));
+			_mm_storeu_si128((__m128i *)(void *)dst, pack8(lo, hi));
 		else
 			_mm256_storeu_si256((__m256i *)(void *)dst,
 					    pack16(lo, hi));

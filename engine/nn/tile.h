@@ -7,7 +7,8 @@
 #include "mem/arena.h"
 #include "model/model.h"
 
-#define TILE_BYTES 16384 /* windows gathered at a time, about half an L1 cache */
+#define TILE_BYTES                                                             \
+	16384 /* windows gathered at a time, about half an L1 cache */
 #define TILE_PIXELS_MAX 64
 
 /* A 1x1 conv of stride 1 without padding reads its input where it lies, when

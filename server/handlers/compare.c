@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "handlers/handlers.h"
-#include "internal.h"
+#include "srv.h"
 #include "picture.h"
 #include "reply.h"
 

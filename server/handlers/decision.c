@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "engine_setup.h"
-#include "internal.h"
+#include "srv.h"
 #include "reply.h"
 
 /* An answer that arrives later than this must not open a door any more. */
@@ -66,9 +66,9 @@ void decision_reply(struct request *r, const struct picture *p,
 		return;
 	}
 	j = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s}",
-		      "decision", decide_word(o->decision), "reason",
-		      o->reason, "person_id", text_or_null(o->person_id),
-		      "name", text_or_null(o->name), "door_id",
+		      "decision", decide_word(o->decision), "reason", o->reason,
+		      "person_id", text_or_null(o->person_id), "name",
+		      text_or_null(o->name), "door_id",
 		      text_or_null(o->door_id), "score",
 		      reply_real((double)o->score, 4), "threshold",
 		      reply_real((double)o->cut, 4), "target_fmr",

@@ -6,14 +6,14 @@
 #include "picture.h"
 
 struct outcome {
-	const char *route;     /* "verify" or "identify" */
+	const char *route; /* "verify" or "identify" */
 	enum decision decision;
 	const char *reason;    /* stable word */
 	const char *door_id;   /* "" for none */
 	const char *person_id; /* asked for or found, "" for none */
 	const char *name;      /* of that person, or NULL */
 	float score, cut;      /* NaN when nothing was compared */
-	double fmr;            /* what the cut stands for */
+	double fmr;	       /* what the cut stands for */
 	int64_t template_id;   /* 0 for none */
 	int64_t match_us;      /* -1 for none */
 	json_t *candidates;    /* or NULL; taken */

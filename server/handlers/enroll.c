@@ -4,7 +4,7 @@
 #include <time.h>
 
 #include "handlers/handlers.h"
-#include "internal.h"
+#include "srv.h"
 #include "picture.h"
 #include "reply.h"
 
@@ -78,8 +78,8 @@ static enum status store(struct request *r, struct enrolment *e)
 	st = db_enroll(srv->db, e->person_id, e->name, e->replace,
 		       engine_info(srv->engine)->model_id, e->templates,
 		       e->count,
-		       (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000,
-		       &key, e->ids, &r->err);
+		       (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, &key,
+		       e->ids, &r->err);
 	if (st == ST_OK)
 		st = gallery_put(g, key, e->ids, e->templates, e->count,
 				 e->replace);
@@ -101,14 +101,13 @@ static void answer(struct request *r, const struct enrolment *e, json_t *list)
 		reply_problem(r, NULL);
 		return;
 	}
-	json_array_foreach(list, i, item)
-		json_object_set_new(item, "template_id",
-				    json_integer(e->ids[i]));
+	json_array_foreach(list, i, item) json_object_set_new(
+		item, "template_id", json_integer(e->ids[i]));
 	reply_json(r, 201,
 		   json_pack("{s:s, s:s, s:o, s:I, s:s, s:I}", "person_id",
 			     person.id, "name", person.name, "enrolled", list,
-			     "templates", (json_int_t)person.templates,
-			     "model", engine_info(r->srv->engine)->model_id,
+			     "templates", (json_int_t)person.templates, "model",
+			     engine_info(r->srv->engine)->model_id,
 			     "pool_peak_bytes", (json_int_t)e->pool_peak));
 	snprintf(where, sizeof(where), "/people/%s", person.id);
 	reply_header(r, "Location", where);

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "handlers/handlers.h"
-#include "internal.h"
+#include "srv.h"
 #include "reply.h"
 #include "selftest.h"
 
@@ -27,8 +27,8 @@ void handle_readyz(struct request *r, unsigned slot)
 			   json_pack("{s:s, s:o, s:I}", "status", "ready",
 				     "selftest_score",
 				     reply_real((double)score, 4), "templates",
-				     (json_int_t)gallery_count(engine_gallery(
-					     r->srv->engine))));
+				     (json_int_t)gallery_count(
+					     engine_gallery(r->srv->engine))));
 		return;
 	}
 	/* Whatever failed, the answer to "ready?" is no, with the reason. */
@@ -44,23 +44,21 @@ void handle_version(struct request *r, unsigned slot)
 	(void)slot;
 	reply_json(
 		r, 200,
-		json_pack("{s:s, s:s, s:s, s:s, s:{s:I, s:I, s:I, s:I, s:I, "
-			  "s:I, s:I, s:I, s:b, s:I, s:I, s:I}}",
-			  "version", FACEGATE_VERSION, "isa", info->isa,
-			  "model", info->model_id, "detector",
-			  info->detector_id, "limits", "pool_bytes",
-			  (json_int_t)info->pool_bytes, "workers",
-			  (json_int_t)c->workers, "queue_max",
-			  (json_int_t)c->queue_max, "gallery_max",
-			  (json_int_t)c->gallery_max, "body_max_bytes",
-			  (json_int_t)c->body_max_kib * 1024,
-			  "jpeg_max_width_px",
-			  (json_int_t)c->jpeg_max_width_px,
-			  "jpeg_max_megapixels",
-			  (json_int_t)c->jpeg_max_megapixels,
-			  "jpeg_max_scans", (json_int_t)c->jpeg_max_scans,
-			  "jpeg_strict", c->jpeg_strict, "min_face_px",
-			  (json_int_t)c->min_face_px, "min_inter_eye_px",
-			  (json_int_t)c->min_inter_eye_px,
-			  "connections_max", (json_int_t)c->connections_max));
+		json_pack(
+			"{s:s, s:s, s:s, s:s, s:{s:I, s:I, s:I, s:I, s:I, "
+			"s:I, s:I, s:I, s:b, s:I, s:I, s:I}}",
+			"version", FACEGATE_VERSION, "isa", info->isa, "model",
+			info->model_id, "detector", info->detector_id, "limits",
+			"pool_bytes", (json_int_t)info->pool_bytes, "workers",
+			(json_int_t)c->workers, "queue_max",
+			(json_int_t)c->queue_max, "gallery_max",
+			(json_int_t)c->gallery_max, "body_max_bytes",
+			(json_int_t)c->body_max_kib * 1024, "jpeg_max_width_px",
+			(json_int_t)c->jpeg_max_width_px, "jpeg_max_megapixels",
+			(json_int_t)c->jpeg_max_megapixels, "jpeg_max_scans",
+			(json_int_t)c->jpeg_max_scans, "jpeg_strict",
+			c->jpeg_strict, "min_face_px",
+			(json_int_t)c->min_face_px, "min_inter_eye_px",
+			(json_int_t)c->min_inter_eye_px, "connections_max",
+			(json_int_t)c->connections_max));
 }

@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "handlers/handlers.h"
-#include "internal.h"
+#include "srv.h"
 #include "reply.h"
 
 #define PAGE_MAX 200
@@ -23,11 +23,10 @@ static json_t *event_json(const struct match_event *ev)
 		"s:I}",
 		"log_id", (json_int_t)ev->id, "at", reply_time(ev->at_ms),
 		"route", ev->route, "decision", ev->decision, "reason",
-		ev->reason, "person_id", text_or_null(ev->person_id),
-		"door_id", text_or_null(ev->door_id), "score",
-		reply_real(ev->score, 4), "threshold",
-		reply_real(ev->threshold, 4), "model", ev->model_id,
-		"request_id", ev->request_id, "ms",
+		ev->reason, "person_id", text_or_null(ev->person_id), "door_id",
+		text_or_null(ev->door_id), "score", reply_real(ev->score, 4),
+		"threshold", reply_real(ev->threshold, 4), "model",
+		ev->model_id, "request_id", ev->request_id, "ms",
 		reply_real((double)ev->total_us / 1e3, 2), "pool_peak_bytes",
 		(json_int_t)ev->pool_peak_bytes);
 }
@@ -107,8 +106,7 @@ static enum status read_filter(struct request *r, struct log_filter *f,
 	f->min_score = (double)NAN;
 	st = text_filter(r, "person_id", f->person_id, sizeof(f->person_id));
 	if (st == ST_OK)
-		st = text_filter(r, "door_id", f->door_id,
-				 sizeof(f->door_id));
+		st = text_filter(r, "door_id", f->door_id, sizeof(f->door_id));
 	if (st == ST_OK)
 		st = text_filter(r, "reason", f->reason, sizeof(f->reason));
 	if (st == ST_OK)

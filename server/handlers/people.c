@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "handlers/handlers.h"
-#include "internal.h"
+#include "srv.h"
 #include "reply.h"
 
 #define PAGE_MAX 100

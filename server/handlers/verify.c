@@ -5,7 +5,7 @@
 #include "engine_setup.h"
 #include "handlers/decision.h"
 #include "handlers/handlers.h"
-#include "internal.h"
+#include "srv.h"
 #include "reply.h"
 
 static void compare(struct request *r, const struct picture *p,

@@ -32,6 +32,6 @@ check common err
 check config cfg
 check engine k nn template
 check db
-check server srv mime
+check server srv mime handle
 check cli
 exit $status

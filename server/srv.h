@@ -1,6 +1,6 @@
 /* The server's own state, for the files of server/ alone. */
-#ifndef FACEGATE_SERVER_INTERNAL_H
-#define FACEGATE_SERVER_INTERNAL_H
+#ifndef FACEGATE_SRV_H
+#define FACEGATE_SRV_H
 
 #include <stdatomic.h>
 
@@ -41,7 +41,7 @@ struct srv {
 
 	pthread_mutex_t queue_lock;
 	pthread_cond_t queue_filled;
-	struct request *urgent, *urgent_last; /* doors */
+	struct request *urgent, *urgent_last;	/* doors */
 	struct request *patient, *patient_last; /* everything else */
 	struct srv_worker workers[ENGINE_WORKERS_MAX];
 };
