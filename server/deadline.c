@@ -58,8 +58,8 @@ static void *watch(void *arg)
 	return NULL;
 }
 
-enum status deadline_open(size_t max, uint64_t after_us,
-			   struct deadlines **out, struct errinfo *err)
+enum status deadline_open(size_t max, uint64_t after_us, struct deadlines **out,
+			  struct errinfo *err)
 {
 	struct deadlines *d = calloc(1, sizeof(*d) + max * sizeof(d->slot[0]));
 	pthread_condattr_t attr;

@@ -17,9 +17,8 @@ struct deadlines;
 struct deadline; /* of one connection */
 
 /* At most `max` connections, `after_us` for each step. */
-enum status deadline_open(size_t max, uint64_t after_us,
-			   struct deadlines **out,
-			   struct errinfo *err) MUST_CHECK;
+enum status deadline_open(size_t max, uint64_t after_us, struct deadlines **out,
+			  struct errinfo *err) MUST_CHECK;
 void deadline_close(struct deadlines *d);
 
 /* A new socket; NULL when the table is full. Its deadline starts now. */

@@ -385,8 +385,8 @@ enum status srv_open(const struct config *cfg, struct engine *engine,
 	st = take_memory(srv, err);
 	if (st == ST_OK)
 		st = deadline_open((size_t)cfg->connections_max + 8,
-				    (uint64_t)cfg->request_timeout_ms * 1000,
-				    &srv->deadlines, err);
+				   (uint64_t)cfg->request_timeout_ms * 1000,
+				   &srv->deadlines, err);
 	if (st == ST_OK)
 		st = worker_start_all(srv, err);
 	if (st == ST_OK)

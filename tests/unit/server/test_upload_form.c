@@ -36,18 +36,19 @@ static const struct outcome *taken(const char *body)
 
 START_TEST(parts_become_pictures_and_parameters)
 {
-	const struct outcome *o =
-		taken(
-			PART("person_id") "p-17\r\n"
-					  "--XyZ\r\ncontent-type: "
-					  "image/jpeg\r\n"
-					  "CONTENT-DISPOSITION: form-data; "
-					  "filename=\"../../etc/passwd\"; "
-					  "name=image\r\nX-Other: "
-					  "1\r\n\r\nfirst\r\n" PART("image") "\r\n" PART(
-						  "name") "Zo\xc3\xab\r\nline "
-							  "two\r\n" PART("imag"
-									 "e") "third\r\n" PART("empty") "\r\n" CLOSE);
+	const struct outcome *o = taken(PART(
+		"person_id") "p-17\r\n"
+			     "--XyZ\r\ncontent-type: "
+			     "image/jpeg\r\n"
+			     "CONTENT-DISPOSITION: form-data; "
+			     "filename=\"../../etc/passwd\"; "
+			     "name=image\r\nX-Other: "
+			     "1\r\n\r\nfirst\r\n" PART("image") "\r\n" PART(
+				     "name") "Zo\xc3\xab\r\nline "
+					     "two\r\n" PART(
+						     "imag"
+						     "e") "third\r\n" PART("emp"
+									   "ty") "\r\n" CLOSE);
 
 	ck_assert_str_eq(o->text, "person_id=p-17\nname=Zo\xc3\xab\r\nline two"
 				  "\nempty=\n");

@@ -95,6 +95,14 @@ static unsigned feed_all(struct transfer *t, const uint8_t *body, size_t n,
 	return waits;
 }
 
+static size_t put(char *out, const char *text)
+{
+	size_t n = strlen(text);
+
+	memcpy(out, text, n);
+	return n;
+}
+
 static size_t make_body(int form, uint8_t *out, const char **type)
 {
 	char *o = (char *)out;
@@ -107,28 +115,26 @@ static size_t make_body(int form, uint8_t *out, const char **type)
 	}
 	*type = form == 1 ? FORM_TYPE : JSON_TYPE;
 	if (form == 2)
-		n += (size_t)sprintf(o, "{\"images\":[");
+		n += put(o, "{\"images\":[");
 	for (int i = 0; i < PICTURES; i++) {
 		if (form == 1) {
-			n += (size_t)sprintf(o + n,
-					     "--XyZ\r\nContent-Disposition: "
-					     "form-data; name=\"image\"; "
-					     "filename=\"x\"\r\n\r\n");
+			n += put(o + n, "--XyZ\r\nContent-Disposition: "
+					"form-data; name=\"image\"; "
+					"filename=\"x\"\r\n\r\n");
 			memcpy(o + n, pictures[i], PICTURE_BYTES);
 			n += PICTURE_BYTES;
-			n += (size_t)sprintf(o + n, "\r\n");
+			n += put(o + n, "\r\n");
 		} else {
-			n += (size_t)sprintf(o + n, "%s\"", i ? "," : "");
+			n += put(o + n, i ? ",\"" : "\"");
 			n += test_base64(pictures[i], PICTURE_BYTES, o + n);
-			n += (size_t)sprintf(o + n, "\"");
+			n += put(o + n, "\"");
 		}
 	}
 	if (form == 1)
-		n += (size_t)sprintf(o + n,
-				     "--XyZ\r\nContent-Disposition: form-data; "
-				     "name=\"late\"\r\n\r\nv\r\n--XyZ--\r\n");
+		n += put(o + n, "--XyZ\r\nContent-Disposition: form-data; "
+				"name=\"late\"\r\n\r\nv\r\n--XyZ--\r\n");
 	else
-		n += (size_t)sprintf(o + n, "],\"late\":\"v\"}");
+		n += put(o + n, "],\"late\":\"v\"}");
 	return n;
 }
 
