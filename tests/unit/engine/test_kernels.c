@@ -1,0 +1,263 @@
+/* Every kernel level against the scalar one, on random shapes, with operands
+ * that end at an unreadable page. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "nn/kernels.h"
+
+#define ROUNDS 400
+
+static uint32_t state;
+
+static uint32_t rnd(void)
+{
+	state ^= state << 13;
+	state ^= state >> 17;
+	state ^= state << 5;
+	return state;
+}
+
+static size_t between(size_t lo, size_t hi)
+{
+	return lo + rnd() % (hi - lo + 1);
+}
+
+/* Memory whose last byte is followed by an unreadable page. */
+struct guarded {
+	uint8_t *map;
+	size_t map_bytes;
+	uint8_t *p;
+};
+
+static struct guarded guard(size_t bytes)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t whole = (bytes + page - 1) / page * page;
+	struct guarded g = { .map_bytes = whole + page };
+
+	g.map = mmap(NULL, g.map_bytes, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(g.map, MAP_FAILED);
+	ck_assert_int_eq(mprotect(g.map + whole, page, PROT_NONE), 0);
+	g.p = g.map + whole - bytes;
+	for (size_t i = 0; i < bytes; i++)
+		g.p[i] = (uint8_t)rnd();
+	return g;
+}
+
+static void drop(struct guarded g)
+{
+	munmap(g.map, g.map_bytes);
+}
+
+static size_t round16(size_t n)
+{
+	return (n + 15) / 16 * 16;
+}
+
+/* Channel arrays as in a model file: values in a sane range. */
+struct channels {
+	struct guarded bias, scale, slope;
+	struct k_requant rq;
+};
+
+static void make_channels(struct channels *c, size_t n, enum fgm_type out)
+{
+	size_t padded = round16(n);
+
+	c->bias = guard(padded * 4);
+	c->scale = guard(padded * 2);
+	c->slope = guard(padded * 2);
+	memset(&c->rq, 0, sizeof(c->rq));
+	for (size_t i = 0; i < padded; i++) {
+		int32_t b = (int32_t)(rnd() % 20000) - 10000;
+		uint16_t s = (uint16_t)(0x3a00 + rnd() % 0x300);
+
+		memcpy(c->bias.p + 4 * i, &b, 4);
+		memcpy(c->scale.p + 2 * i, &s, 2);
+	}
+	c->rq.bias = (const void *)c->bias.p;
+	c->rq.scale = (const void *)c->scale.p;
+	if (rnd() % 2)
+		c->rq.slope = (const void *)c->slope.p;
+	c->rq.slope_unit = 1.0f / 32767.0f;
+	c->rq.out_type = out;
+	c->rq.out_zero = out == FGM_F32 ? 0 : (int)(rnd() % 100) - 50;
+	c->rq.out_min = out == FGM_S8 ? -128 : -32768;
+	c->rq.out_max = out == FGM_S8 ? (int)between(0, 127) : 32767;
+	c->rq.res_zero = (int)(rnd() % 20) - 10;
+	c->rq.res_scale = 0.37f;
+}
+
+static void drop_channels(struct channels *c)
+{
+	drop(c->bias);
+	drop(c->scale);
+	drop(c->slope);
+}
+
+static const size_t type_bytes[] = { 0, 1, 2, 4 };
+
+static void compare_gemm(const struct k_table *level, enum fgm_type in,
+			 enum fgm_type out)
+{
+	struct k_gemm g = { .pixels = between(1, 20),
+			    .groups = between(1, 40),
+			    .channels = between(1, 70) };
+	size_t e = type_bytes[out], planes, bytes;
+	struct guarded a, w, got, want, res;
+	struct channels c;
+
+	g.wide = in == FGM_S16 && rnd() % 2;
+	planes = g.wide ? 2 : 1;
+	g.in_step = 4 * g.groups + between(0, 3);
+	g.out_step = g.channels + between(0, 5);
+	g.residual_step = g.channels + between(0, 2);
+	make_channels(&c, g.channels, out);
+	a = guard((g.in_step * (g.pixels - 1) + 4 * g.groups) * type_bytes[in]);
+	w = guard(round16(g.channels) * g.groups * 4 * planes);
+	bytes = (g.out_step * (g.pixels - 1) + g.channels) * e;
+	got = guard(bytes);
+	want = guard(bytes);
+	memcpy(got.p, want.p, bytes);
+	res = guard((g.residual_step * (g.pixels - 1) + g.channels) * e);
+	if (in == FGM_S16) /* the loader's bound on sums */
+		for (size_t i = 0; i < round16(g.channels) * g.groups * 4; i++)
+			w.p[i] = (uint8_t)(int8_t)((int8_t)w.p[i] / 2);
+	g.in = a.p;
+	g.weights = (const int8_t *)w.p;
+	g.residual = out != FGM_F32 && rnd() % 2 ? res.p : NULL;
+	g.rq = &c.rq;
+	g.out = want.p;
+	(in == FGM_S8 ? k_table_scalar.gemm_s8 : k_table_scalar.gemm_s16)(&g);
+	g.out = got.p;
+	(in == FGM_S8 ? level->gemm_s8 : level->gemm_s16)(&g);
+	ck_assert_msg(memcmp(got.p, want.p, bytes) == 0,
+		      "%s gemm in %d out %d: %zu pixels %zu groups %zu "
+		      "channels wide %d",
+		      level->name, in, out, g.pixels, g.groups, g.channels,
+		      g.wide);
+	drop(a);
+	drop(w);
+	drop(got);
+	drop(want);
+	drop(res);
+	drop_channels(&c);
+}
+
+static void compare_depthwise(const struct k_table *level)
+{
+	struct k_depthwise d = { .tap_count = between(1, 49),
+				 .channels = between(1, 70) };
+	struct guarded taps[49], w, got, want;
+	const int8_t *at[49];
+	struct channels c;
+
+	make_channels(&c, d.channels, FGM_S8);
+	d.weight_step = round16(d.channels);
+	w = guard(d.weight_step * d.tap_count);
+	for (size_t i = 0; i < d.weight_step * d.tap_count; i++)
+		if ((int8_t)w.p[i] == -128)
+			w.p[i] = 0x81;
+	for (size_t t = 0; t < d.tap_count; t++) {
+		taps[t] = guard(d.channels);
+		at[t] = (const int8_t *)taps[t].p;
+	}
+	got = guard(d.channels);
+	want = guard(d.channels);
+	d.taps = at;
+	d.weights = (const int8_t *)w.p;
+	d.rq = &c.rq;
+	d.out = (int8_t *)want.p;
+	k_table_scalar.depthwise_s8(&d);
+	d.out = (int8_t *)got.p;
+	level->depthwise_s8(&d);
+	ck_assert_msg(memcmp(got.p, want.p, d.channels) == 0,
+		      "%s depthwise: %zu taps %zu channels", level->name,
+		      d.tap_count, d.channels);
+	for (size_t t = 0; t < d.tap_count; t++)
+		drop(taps[t]);
+	drop(w);
+	drop(got);
+	drop(want);
+	drop_channels(&c);
+}
+
+static void compare_small(const struct k_table *level)
+{
+	size_t n = between(1, 90), taps = between(1, 9);
+	struct guarded in[9], got = guard(n * 4), want = guard(n * 4);
+	struct guarded a = guard(128), b = guard(128);
+	const int16_t *at[9];
+
+	for (size_t t = 0; t < taps; t++) {
+		in[t] = guard(n * 2);
+		at[t] = (const int16_t *)(const void *)in[t].p;
+	}
+	k_table_scalar.maxpool_s16(at, taps, n, (int16_t *)(void *)want.p);
+	level->maxpool_s16(at, taps, n, (int16_t *)(void *)got.p);
+	ck_assert_mem_eq(got.p, want.p, n * 2);
+	ck_assert_int_eq(
+		k_table_scalar.dot_s8((int8_t *)a.p, (int8_t *)b.p, 128),
+		level->dot_s8((int8_t *)a.p, (int8_t *)b.p, 128));
+	memcpy(got.p, want.p, n * 4);
+	k_table_scalar.add_row_u8((uint32_t *)(void *)want.p, in[0].p, n);
+	level->add_row_u8((uint32_t *)(void *)got.p, in[0].p, n);
+	ck_assert_mem_eq(got.p, want.p, n * 4);
+	for (size_t t = 0; t < taps; t++)
+		drop(in[t]);
+	drop(got);
+	drop(want);
+	drop(a);
+	drop(b);
+}
+
+START_TEST(every_level_equals_scalar_bit_for_bit)
+{
+	const struct k_table *levels[K_LEVELS_MAX];
+	size_t n = k_available(levels);
+	const char *seed = getenv("SEED");
+
+	state = seed ? (uint32_t)strtoul(seed, NULL, 0) | 1u : 0x2545f491u;
+	printf("kernel levels:");
+	for (size_t i = 0; i < n; i++)
+		printf(" %s", levels[i]->name);
+	printf(", SEED=%u\n", state);
+	ck_assert_str_eq(levels[0]->name, "scalar");
+	/* Level 0 against itself: the guard pages then check the reference. */
+	for (size_t i = 0; i < n; i++)
+		for (int k = 0; k < ROUNDS; k++) {
+			compare_gemm(levels[i], FGM_S8, FGM_S8);
+			compare_gemm(levels[i], FGM_S8, FGM_F32);
+			compare_gemm(levels[i], FGM_S16, FGM_S16);
+			compare_gemm(levels[i], FGM_S16, FGM_F32);
+			compare_depthwise(levels[i]);
+			compare_small(levels[i]);
+		}
+}
+END_TEST
+
+START_TEST(a_level_can_be_named_and_an_unknown_one_is_refused)
+{
+	ck_assert_str_eq(k_select("scalar")->name, "scalar");
+	ck_assert_ptr_null(k_select("mmx"));
+	ck_assert_ptr_nonnull(k_select(NULL));
+	ck_assert_ptr_eq(k_select(""), k_select(NULL));
+}
+END_TEST
+
+Suite *suite_kernels(void)
+{
+	Suite *s = suite_create("kernels");
+	TCase *t = tcase_create("kernels");
+
+	tcase_set_timeout(t, 120);
+	tcase_add_test(t, every_level_equals_scalar_bit_for_bit);
+	tcase_add_test(t, a_level_can_be_named_and_an_unknown_one_is_refused);
+	suite_add_tcase(s, t);
+	return s;
+}

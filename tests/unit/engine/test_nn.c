@@ -1,0 +1,181 @@
+/* Nets against the golden tensors of the Python implementation. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "golden.h"
+#include "model/model.h"
+#include "nn/nn.h"
+
+static const struct k_table *levels[K_LEVELS_MAX];
+static size_t level_count;
+
+static void open_model(struct model *m, const char *path)
+{
+	struct errinfo err;
+
+	err_clear(&err);
+	ck_assert_msg(model_open(m, golden_path(path), &err) == ST_OK, "%s",
+		      err.text);
+}
+
+/* Every layer of a net, at every kernel level of this machine. */
+static void check_layers(const char *model, const char *net_name,
+			 const char *golden)
+{
+	struct model m;
+	struct golden g;
+	struct nn_plan plan;
+	const struct fgm_net *net;
+	uint8_t *area;
+
+	open_model(&m, model);
+	golden_read(&g, golden);
+	net = model_net(&m, net_name);
+	ck_assert_ptr_nonnull(net);
+	ck_assert_uint_eq(nn_plan_make(&plan, &m, net, g.tensor[0].height,
+				       g.tensor[0].width, NULL),
+			  ST_OK);
+	area = aligned_alloc(64, (plan.total_bytes + 63) / 64 * 64);
+	for (size_t k = 0; k < level_count; k++) {
+		/* A file may hold all layers or only the last one. */
+		for (uint32_t i = 1; i < g.count; i++) {
+			const struct golden_tensor *want = &g.tensor[i];
+			unsigned upto = g.count == 2 ? net->layer_count : i;
+			const struct nn_tensor *t = &plan.tensor[upto];
+			const void *got;
+
+			ck_assert_uint_eq(t->height, want->height);
+			ck_assert_uint_eq(t->width, want->width);
+			ck_assert_uint_eq(t->channels, want->channels);
+			ck_assert_uint_eq(t->bytes, want->bytes);
+			memset(area, 0x5a, plan.total_bytes);
+			memcpy(area + plan.tensor[0].offset, g.tensor[0].data,
+			       g.tensor[0].bytes);
+			got = nn_run_upto(&plan, &m, net, levels[k], area,
+					  upto);
+			ck_assert_msg(memcmp(got, want->data, want->bytes) == 0,
+				      "%s layer %u differs at level %s",
+				      net_name, upto, levels[k]->name);
+		}
+	}
+	free(area);
+	golden_free(&g);
+	model_close(&m);
+}
+
+START_TEST(every_layer_of_an_s8_net_is_exact)
+{
+	check_layers("tests/golden/toy.fgm", "toy8", "toy8.bin");
+}
+END_TEST
+
+START_TEST(every_layer_of_an_s16_net_is_exact)
+{
+	check_layers("tests/golden/toy.fgm", "toy16", "toy16.bin");
+}
+END_TEST
+
+START_TEST(the_detector_nets_are_exact)
+{
+	check_layers("models/mtcnn.fgm", "pnet", "pnet.bin");
+	check_layers("models/mtcnn.fgm", "rnet", "rnet.bin");
+	check_layers("models/mtcnn.fgm", "onet", "onet.bin");
+}
+END_TEST
+
+START_TEST(the_embedder_is_exact)
+{
+	check_layers("models/embedder-accurate.fgm", "embed", "embed.bin");
+}
+END_TEST
+
+/* No two tensors that are alive at the same time may share a byte, and the
+ * scratch lies behind them all. */
+START_TEST(live_tensors_do_not_overlap)
+{
+	struct model m;
+	struct nn_plan plan;
+	const struct fgm_net *net;
+
+	open_model(&m, "models/embedder-accurate.fgm");
+	net = model_net(&m, "embed");
+	ck_assert_uint_eq(nn_plan_make(&plan, &m, net, 112, 112, NULL), ST_OK);
+	for (unsigned i = 0; i < net->layer_count; i++) {
+		const struct fgm_layer *l = &m.layers[net->first_layer + i];
+		unsigned live[3] = { l->input, i + 1, l->residual };
+
+		for (int a = 0; a < 3; a++)
+			for (int b = 0; b < a; b++) {
+				const struct nn_tensor *x, *y;
+
+				if (live[a] == FGM_NO_TENSOR ||
+				    live[a] == live[b])
+					continue;
+				x = &plan.tensor[live[a]];
+				y = &plan.tensor[live[b]];
+				ck_assert(x->offset + x->bytes <= y->offset ||
+					  y->offset + y->bytes <= x->offset);
+			}
+		ck_assert_uint_le(plan.tensor[i + 1].offset +
+					  plan.tensor[i + 1].bytes,
+				  plan.scratch_offset);
+	}
+	model_close(&m);
+}
+END_TEST
+
+/* A planner that wastes memory, or suddenly saves some, should be noticed. */
+START_TEST(the_embedder_needs_what_it_always_needed)
+{
+	struct model m;
+	struct nn_plan plan;
+
+	open_model(&m, "models/embedder-accurate.fgm");
+	ck_assert_uint_eq(
+		nn_plan_make(&plan, &m, model_net(&m, "embed"), 112, 112, NULL),
+		ST_OK);
+	ck_assert_uint_ge(plan.total_bytes, 603904 * 97 / 100);
+	ck_assert_uint_le(plan.total_bytes, 603904 * 103 / 100);
+	model_close(&m);
+}
+END_TEST
+
+START_TEST(refuses_an_input_too_small_for_the_net)
+{
+	struct model m;
+	struct nn_plan plan;
+	struct errinfo err;
+
+	err_clear(&err);
+	open_model(&m, "models/mtcnn.fgm");
+	ck_assert_uint_eq(
+		nn_plan_make(&plan, &m, model_net(&m, "pnet"), 10, 40, &err),
+		ST_BAD_MODEL);
+	ck_assert_uint_eq(
+		nn_plan_make(&plan, &m, model_net(&m, "rnet"), 25, 24, NULL),
+		ST_BAD_MODEL);
+	ck_assert_uint_eq(
+		nn_plan_make(&plan, &m, model_net(&m, "pnet"), 12, 12, NULL),
+		ST_OK);
+	model_close(&m);
+}
+END_TEST
+
+Suite *suite_nn(void)
+{
+	Suite *s = suite_create("nn");
+	TCase *t = tcase_create("nn");
+
+	level_count = k_available(levels);
+	tcase_set_timeout(t, 120);
+	tcase_add_test(t, every_layer_of_an_s8_net_is_exact);
+	tcase_add_test(t, every_layer_of_an_s16_net_is_exact);
+	tcase_add_test(t, the_detector_nets_are_exact);
+	tcase_add_test(t, the_embedder_is_exact);
+	tcase_add_test(t, live_tensors_do_not_overlap);
+	tcase_add_test(t, the_embedder_needs_what_it_always_needed);
+	tcase_add_test(t, refuses_an_input_too_small_for_the_net);
+	suite_add_tcase(s, t);
+	return s;
+}
