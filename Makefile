@@ -9,7 +9,7 @@ help:
 	@echo "make quick   the tests of a few seconds"
 	@echo "make test    every test"
 	@echo "make asan    every test of the programs under ASan and UBSan"
-	@echo "make bench   time the kernels of every level"
+	@echo "make bench   time the engine at every kernel level"
 	@echo "make fmt     format the C sources"
 	@echo "make run     build and run the daemon"
 	@echo "make clean   remove what was built"
@@ -34,7 +34,8 @@ asan:
 	ctest --test-dir build-asan --output-on-failure -LE check
 
 bench: tests-built
-	$(BUILD)/bench_kernels
+	$(BUILD)/bench_engine models tests/data/faces/obama-720p.jpg
+	$(BUILD)/bench_engine models tests/golden/obama.jpg
 
 fmt:
 	git ls-files '*.c' '*.h' | xargs $(CLANG_FORMAT) -i
