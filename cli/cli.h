@@ -1,9 +1,15 @@
-/* What the subcommands share. */
+/* What the subcommands share: the parsed command line, opening the engine as
+ * the daemon would, loading a picture, and output.
+ *
+ * Errors go to stderr as one line each; stdout holds results alone.
+ */
 #ifndef FACEGATE_CLI_H
 #define FACEGATE_CLI_H
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "config.h"
 #include "engine.h"
@@ -11,17 +17,18 @@
 
 enum { EXIT_MATCH = 0, EXIT_NO_MATCH = 1, EXIT_ERROR = 2 };
 
-#define CLI_ARGS_MAX 4096
-
 struct cli {
 	struct config cfg;
 	bool json;
-	/* options of evaluate and align */
-	const char *pairs, *images, *errata, *align, *face;
-	bool all_impostors;
-	unsigned threads; /* 0: one per processor */
-	const char *command;
-	const char *args[CLI_ARGS_MAX];
+	/* evaluate */
+	const char *pairs, *images, *errata;
+	bool margin;	    /* --align margin */
+	bool all_impostors; /* --all-impostors */
+	unsigned threads;   /* 0: one per processor */
+	/* align */
+	bool centre; /* --face centre */
+	/* what is not an option: strings of argv */
+	char **args;
 	size_t arg_count;
 };
 
@@ -30,16 +37,36 @@ enum status cli_open_engine(const struct cli *cli, unsigned workers,
 			    struct engine **out,
 			    struct errinfo *err) MUST_CHECK;
 
-/* Decodes a picture file on a slot and finds its faces. */
+/* Decodes a picture file on a slot and finds its faces, largest first. The
+ * error's text does not name the file. */
 enum status cli_load(struct engine *e, unsigned slot, const char *path,
-		     struct picture_info *info, struct face *faces,
-		     size_t *count, struct errinfo *err) MUST_CHECK;
+		     struct picture_info *info,
+		     struct face faces[ENGINE_FACES_MAX], size_t *count,
+		     struct errinfo *err) MUST_CHECK;
 
-/* A float as JSON with few digits, so that output stays readable. */
+/* The face whose box centre is nearest the picture's centre. count >= 1. */
+size_t cli_central_face(const struct face *faces, size_t count,
+			const struct picture_info *info);
+
+/* JSON values: a number rounded to so many digits (null when it is not
+ * finite), and a text whose bytes may not be UTF-8, as file names. */
 json_t *cli_real(double v, int digits);
+json_t *cli_text(const char *text);
+/* The cost of the slot's request so far, as members "ms" and
+ * "pool_peak_bytes" of o. */
+void cli_add_cost(json_t *o, const struct engine *e, unsigned slot);
+json_t *cli_face_json(const struct face *f);
+
+#define CLI_RATE_MAX 24
+/* A rate as a key: 0.0001 is "1e-4". */
+void cli_rate_name(double rate, char out[CLI_RATE_MAX]);
 
 void cli_print_json(json_t *object); /* takes the reference */
-int cli_fail(const struct errinfo *err, const char *what); /* EXIT_ERROR */
+/* One line on stderr: "facegate: what: text (code)". Returns EXIT_ERROR.
+ * what may be NULL. */
+int cli_fail(const struct errinfo *err, const char *what);
+/* Whether stderr is a terminal that may show colours and a progress bar. */
+bool cli_on_terminal(void);
 
 int cli_detect(const struct cli *cli);
 int cli_embed(const struct cli *cli);
@@ -50,8 +77,5 @@ int cli_budget(const struct cli *cli);
 int cli_model_info(const struct cli *cli);
 int cli_health(const struct cli *cli);
 int cli_version(const struct cli *cli);
-
-/* A bar with rate and time left on stderr, on terminals only. */
-void cli_progress(const char *what, size_t done, size_t total, double seconds);
 
 #endif

@@ -1,8 +1,7 @@
+/* The engine and its pictures, opened as the daemon opens them. */
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,72 +20,64 @@ enum status cli_open_engine(const struct cli *cli, unsigned workers,
 	return engine_open(&opt, out, err);
 }
 
+struct picture_file {
+	int fd;
+	int error; /* errno of a failed read */
+};
+
 static ssize_t read_file(void *ctx, uint8_t *buf, size_t cap)
 {
+	struct picture_file *f = ctx;
 	ssize_t n;
 
 	do
-		n = read(*(int *)ctx, buf, cap);
+		n = read(f->fd, buf, cap);
 	while (n < 0 && errno == EINTR);
-	return n < 0 ? -(ssize_t)ST_IO_ERROR : n;
+	if (n >= 0)
+		return n;
+	f->error = errno;
+	return -(ssize_t)ST_IO_ERROR;
 }
 
 enum status cli_load(struct engine *e, unsigned slot, const char *path,
-		     struct picture_info *info, struct face *faces,
-		     size_t *count, struct errinfo *err)
+		     struct picture_info *info,
+		     struct face faces[ENGINE_FACES_MAX], size_t *count,
+		     struct errinfo *err)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct byte_source src = { read_file, &fd };
+	struct picture_file f = { .fd = open(path, O_RDONLY | O_CLOEXEC) };
+	struct byte_source src = { read_file, &f };
 	enum status st;
 
 	*count = 0;
-	if (fd < 0)
-		return err_set(err, ST_IO_ERROR, "%.120s: %s", path,
-			       strerror(errno));
+	if (f.fd < 0)
+		return err_set(err, ST_IO_ERROR, "%s", strerror(errno));
 	st = engine_decode(e, slot, &src, info, err);
-	close(fd);
+	close(f.fd);
+	if (f.error != 0) {
+		err_clear(err);
+		return err_set(err, ST_IO_ERROR, "%s", strerror(f.error));
+	}
 	if (st == ST_OK)
 		st = engine_detect(e, slot, faces, ENGINE_FACES_MAX, count,
 				   err);
 	return st;
 }
 
-json_t *cli_real(double v, int digits)
+size_t cli_central_face(const struct face *faces, size_t count,
+			const struct picture_info *info)
 {
-	double unit = pow(10.0, digits);
+	float best = INFINITY;
+	size_t at = 0;
 
-	return isfinite(v) ? json_real(rint(v * unit) / unit) : json_null();
-}
+	for (size_t i = 0; i < count; i++) {
+		const float *box = faces[i].box;
+		float dx = box[0] + box[2] / 2 - (float)info->width_px / 2;
+		float dy = box[1] + box[3] / 2 - (float)info->height_px / 2;
 
-void cli_print_json(json_t *object)
-{
-	json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(8));
-	putchar('\n');
-	json_decref(object);
-}
-
-int cli_fail(const struct errinfo *err, const char *what)
-{
-	fprintf(stderr, "facegate: %s%s%s (%s)\n", what, *what ? ": " : "",
-		err->text[0] ? err->text : status_title(err->status),
-		status_code(err->status));
-	return EXIT_ERROR;
-}
-
-void cli_progress(const char *what, size_t done, size_t total, double seconds)
-{
-	char bar[31];
-	double rate = seconds > 0 ? (double)done / seconds : 0;
-	size_t full = total ? done * 30 / total : 30;
-
-	if (!isatty(STDERR_FILENO))
-		return;
-	for (size_t i = 0; i < 30; i++)
-		bar[i] = i < full ? '#' : '.';
-	bar[30] = '\0';
-	fprintf(stderr, "\r%s [%s] %zu/%zu  %.1f/s  %.0f s left   %s", what,
-		bar, done, total, rate,
-		rate > 0 ? (double)(total - done) / rate : 0.0,
-		done == total ? "\n" : "");
-	fflush(stderr);
+		if (dx * dx + dy * dy < best) {
+			best = dx * dx + dy * dy;
+			at = i;
+		}
+	}
+	return at;
 }

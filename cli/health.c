@@ -121,7 +121,7 @@ done:
 	if (fd >= 0)
 		close(fd);
 	if (st != ST_OK)
-		return cli_fail(&err, "");
+		return cli_fail(&err, NULL);
 	if (cli->json)
 		cli_print_json(json_pack("{s:b, s:i}", "ready", http == 200,
 					 "http_status", (int)http));

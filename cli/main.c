@@ -21,151 +21,280 @@ static const char usage[] =
 	"  model-info FILE          size, layers and thresholds of a model\n"
 	"  health                   is the daemon ready?\n"
 	"  version                  build, kernel level, models\n"
+	"  help                     this text\n"
 	"\n"
 	"options:\n"
 	"  --json                   one JSON object on standard output\n"
 	"  --config FILE            configuration file (see facegate.conf)\n"
 	"  --KEY=VALUE              any configuration key\n"
+	"  --face largest|centre    align: which face (default: largest)\n"
 	"  --threads N              evaluate: threads (default: all "
 	"processors)\n"
-	"  --align points|margin    evaluate: five-point alignment, or the "
-	"box\n"
-	"                           with a fixed margin\n"
+	"  --align points|margin    evaluate: five-point alignment (default), "
+	"or\n"
+	"                           the box with a fixed margin\n"
 	"  --all-impostors          evaluate: all comparisons of all pictures\n"
 	"  --errata FILE            evaluate: label errors to leave out\n"
+	"  --                       what follows is no option\n"
 	"\n"
 	"exit status: 0 match, ready or done; 1 no match, no face, not ready;\n"
 	"             2 error\n";
 
-static const struct {
+static const struct command {
 	const char *name;
 	int (*run)(const struct cli *cli);
-	size_t min_args;
+	size_t args_min, args_max;
 } commands[] = {
-	{ "detect", cli_detect, 1 },	     { "embed", cli_embed, 1 },
-	{ "compare", cli_compare, 2 },	     { "align", cli_align, 2 },
-	{ "evaluate", cli_evaluate, 0 },     { "budget", cli_budget, 0 },
-	{ "model-info", cli_model_info, 1 }, { "version", cli_version, 0 },
-	{ "health", cli_health, 0 },
+	{ "detect", cli_detect, 1, SIZE_MAX },
+	{ "embed", cli_embed, 1, SIZE_MAX },
+	{ "compare", cli_compare, 2, 2 },
+	{ "align", cli_align, 2, 2 },
+	{ "evaluate", cli_evaluate, 0, 0 },
+	{ "budget", cli_budget, 0, 0 },
+	{ "model-info", cli_model_info, 1, 1 },
+	{ "health", cli_health, 0, 0 },
+	{ "version", cli_version, 0, 0 },
 };
 
-static enum status parse_threads(struct cli *cli, const char *value,
-				 struct errinfo *err)
+/* Options of one command each; every other option is a configuration key. */
+enum option { PAIRS, IMAGES, ERRATA, THREADS, ALIGN, ALL_IMPOSTORS, FACE };
+static const struct {
+	const char *name, *command;
+	bool takes_value;
+} options[] = {
+	[PAIRS] = { "pairs", "evaluate", true },
+	[IMAGES] = { "images", "evaluate", true },
+	[ERRATA] = { "errata", "evaluate", true },
+	[THREADS] = { "threads", "evaluate", true },
+	[ALIGN] = { "align", "evaluate", true },
+	[ALL_IMPOSTORS] = { "all-impostors", "evaluate", false },
+	[FACE] = { "face", "align", true },
+};
+#define OPTION_COUNT (sizeof(options) / sizeof(options[0]))
+
+/* Sets *flag when the value is the second word. */
+static enum status choose(const char *name, const char *value,
+			  const char *first, const char *second, bool *flag,
+			  struct errinfo *err)
+{
+	*flag = strcmp(value, second) == 0;
+	if (*flag || strcmp(value, first) == 0)
+		return ST_OK;
+	return err_set(err, ST_BAD_CONFIG, "--%s: %.40s is not %s or %s", name,
+		       value, first, second);
+}
+
+static enum status set_option(struct cli *cli, enum option o, const char *value,
+			      struct errinfo *err)
 {
 	char *end;
-	long n = strtol(value, &end, 10);
+	unsigned long n;
 
-	if (end == value || *end || n < 1 || n > ENGINE_WORKERS_MAX)
-		return err_set(err, ST_BAD_REQUEST,
-			       "--threads: %.40s is not within 1 and %d", value,
-			       ENGINE_WORKERS_MAX);
-	cli->threads = (unsigned)n;
-	return ST_OK;
-}
-
-static enum status take_option(struct cli *cli, const char *name,
-			       const char *value, struct errinfo *err)
-{
-	if (strcmp(name, "config") == 0)
-		return ST_OK; /* read before the others */
-	if (strcmp(name, "pairs") == 0)
+	switch (o) {
+	case PAIRS:
 		cli->pairs = value;
-	else if (strcmp(name, "images") == 0)
+		return ST_OK;
+	case IMAGES:
 		cli->images = value;
-	else if (strcmp(name, "errata") == 0)
+		return ST_OK;
+	case ERRATA:
 		cli->errata = value;
-	else if (strcmp(name, "threads") == 0)
-		return parse_threads(cli, value, err);
-	else if (strcmp(name, "align") == 0) {
-		if (strcmp(value, "points") != 0 &&
-		    strcmp(value, "margin") != 0)
-			return err_set(err, ST_BAD_REQUEST,
-				       "--align: points or margin");
-		cli->align = value;
-	} else {
-		return cfg_set(&cli->cfg, name, value, err);
+		return ST_OK;
+	case ALL_IMPOSTORS:
+		cli->all_impostors = true;
+		return ST_OK;
+	case ALIGN:
+		return choose("align", value, "points", "margin", &cli->margin,
+			      err);
+	case FACE:
+		return choose("face", value, "largest", "centre", &cli->centre,
+			      err);
+	case THREADS:
+		n = strtoul(value, &end, 10);
+		if (*value < '0' || *value > '9' || *end != '\0' || n < 1 ||
+		    n > ENGINE_WORKERS_MAX)
+			return err_set(err, ST_BAD_CONFIG,
+				       "--threads: %.40s is not within 1 and "
+				       "%d",
+				       value, ENGINE_WORKERS_MAX);
+		cli->threads = (unsigned)n;
+		return ST_OK;
 	}
 	return ST_OK;
 }
 
-/* Splits argv: options may stand anywhere, as --name=value or --name value. */
-static enum status parse(struct cli *cli, int argc, char **argv,
-			 const char **config, bool apply, struct errinfo *err)
+/* The command line is read twice: first for the command and --config, whose
+ * places on the line do not matter, then for what overrides the file. */
+struct scan {
+	struct cli *cli;
+	int argc;
+	char **argv;
+	bool apply;
+	const char *command, *config;
+};
+
+static enum status take_option(struct scan *s, int *i, struct errinfo *err)
 {
-	cli->arg_count = 0;
-	cli->command = NULL;
-	for (int i = 1; i < argc; i++) {
-		const char *a = argv[i], *eq, *value;
-		char name[64];
-		size_t n;
+	const char *a = s->argv[*i] + 2, *eq = strchr(a, '=');
+	size_t n = eq ? (size_t)(eq - a) : strlen(a), o = 0;
+	const char *value = eq ? eq + 1 : NULL;
+	char name[64];
+
+	if (n >= sizeof(name))
+		return err_set(err, ST_BAD_CONFIG, "unknown option --%.60s", a);
+	memcpy(name, a, n);
+	name[n] = '\0';
+	while (o < OPTION_COUNT && strcmp(name, options[o].name) != 0)
+		o++;
+	if (o == OPTION_COUNT && !cfg_is_key(name) &&
+	    strcmp(name, "config") != 0 && strcmp(name, "json") != 0)
+		return err_set(err, ST_BAD_CONFIG, "unknown option --%s", name);
+	if (strcmp(name, "json") == 0 ||
+	    (o < OPTION_COUNT && !options[o].takes_value)) {
+		if (value != NULL)
+			return err_set(err, ST_BAD_CONFIG,
+				       "--%s takes no value", name);
+	} else if (value == NULL) {
+		if (*i + 1 >= s->argc)
+			return err_set(err, ST_BAD_CONFIG, "--%s needs a value",
+				       name);
+		value = s->argv[++*i];
+	}
+	if (strcmp(name, "config") == 0)
+		s->config = value;
+	else if (strcmp(name, "json") == 0)
+		s->cli->json = true;
+	else if (!s->apply)
+		return ST_OK;
+	else if (o == OPTION_COUNT)
+		return cfg_set(&s->cli->cfg, name, value, err);
+	else if (strcmp(s->command, options[o].command) != 0)
+		return err_set(err, ST_BAD_CONFIG,
+			       "--%s is an option of %s, not of %s", name,
+			       options[o].command, s->command);
+	else
+		return set_option(s->cli, (enum option)o, value, err);
+	return ST_OK;
+}
+
+/* The second time, arguments are moved to the front of argv. */
+static enum status scan(struct scan *s, bool apply, struct errinfo *err)
+{
+	bool only_args = false;
+	size_t kept = 0;
+
+	s->apply = apply;
+	s->command = NULL;
+	for (int i = 1; i < s->argc; i++) {
+		char *a = s->argv[i];
 		enum status st;
 
-		if (strcmp(a, "--json") == 0) {
-			cli->json = true;
-			continue;
+		if (!only_args && strcmp(a, "--") == 0) {
+			only_args = true;
+		} else if (only_args || a[0] != '-' || a[1] == '\0') {
+			if (s->command == NULL)
+				s->command = a;
+			else if (apply)
+				s->argv[kept++] = a;
+		} else if (a[1] != '-') {
+			return err_set(err, ST_BAD_CONFIG,
+				       "unknown option %.60s", a);
+		} else {
+			st = take_option(s, &i, err);
+			if (st != ST_OK)
+				return st;
 		}
-		if (strcmp(a, "--all-impostors") == 0) {
-			cli->all_impostors = true;
-			continue;
-		}
-		if (strncmp(a, "--", 2) != 0) {
-			if (cli->command == NULL)
-				cli->command = a;
-			else if (cli->arg_count < CLI_ARGS_MAX)
-				cli->args[cli->arg_count++] = a;
-			else
-				return err_set(err, ST_BAD_REQUEST,
-					       "more than %d arguments",
-					       CLI_ARGS_MAX);
-			continue;
-		}
-		eq = strchr(a, '=');
-		n = eq ? (size_t)(eq - a) - 2 : strlen(a) - 2;
-		if (n >= sizeof(name))
-			n = sizeof(name) - 1;
-		memcpy(name, a + 2, n);
-		name[n] = '\0';
-		value = eq ? eq + 1 : i + 1 < argc ? argv[++i] : NULL;
-		if (value == NULL)
-			return err_set(err, ST_BAD_REQUEST,
-				       "--%s needs a value", name);
-		if (strcmp(name, "config") == 0)
-			*config = value;
-		st = apply ? take_option(cli, name, value, err) : ST_OK;
-		if (st != ST_OK)
-			return st;
 	}
+	s->cli->args = s->argv;
+	s->cli->arg_count = kept;
 	return ST_OK;
+}
+
+static bool wants_help(int argc, char **argv)
+{
+	if (argc >= 2 && strcmp(argv[1], "help") == 0)
+		return true;
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--help") == 0 ||
+		    strcmp(argv[i], "-h") == 0)
+			return true;
+	return false;
+}
+
+static const struct command *find_command(const char *name, struct errinfo *err)
+{
+	if (name == NULL) {
+		err_set(err, ST_BAD_CONFIG, "no command: see facegate help");
+		return NULL;
+	}
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(name, commands[i].name) == 0)
+			return &commands[i];
+	err_set(err, ST_BAD_CONFIG, "unknown command %.60s: see facegate help",
+		name);
+	return NULL;
+}
+
+static enum status parse(struct scan *s, const struct command **command,
+			 struct errinfo *err)
+{
+	struct cli *cli = s->cli;
+	enum status st;
+	size_t n;
+
+	cfg_defaults(&cli->cfg);
+	st = scan(s, false, err);
+	if (st != ST_OK)
+		return st;
+	*command = find_command(s->command, err);
+	if (*command == NULL)
+		return err->status;
+	if (s->config != NULL)
+		st = cfg_read_file(&cli->cfg, s->config, err);
+	if (st == ST_OK)
+		st = cfg_read_env(&cli->cfg, environ, err);
+	if (st == ST_OK)
+		st = scan(s, true, err);
+	if (st == ST_OK)
+		st = cfg_check(&cli->cfg, err);
+	n = cli->arg_count;
+	if (st == ST_OK &&
+	    (n < (*command)->args_min || n > (*command)->args_max))
+		st = err_set(err, ST_BAD_CONFIG,
+			     "%s does not take %zu arguments: see facegate "
+			     "help",
+			     (*command)->name, n);
+	return st;
 }
 
 int main(int argc, char **argv)
 {
 	static struct cli cli;
-	const char *config = getenv("FACEGATE_CONFIG");
+	struct scan s = { .cli = &cli,
+			  .argc = argc,
+			  .argv = argv,
+			  .config = getenv("FACEGATE_CONFIG") };
+	const struct command *command = NULL;
 	struct errinfo err;
+	int code;
 
 	err_clear(&err);
-	cfg_defaults(&cli.cfg);
-	if (argc < 2 || strcmp(argv[1], "help") == 0 ||
-	    strcmp(argv[1], "--help") == 0) {
-		fputs(usage, argc < 2 ? stderr : stdout);
-		return argc < 2 ? EXIT_ERROR : 0;
+	if (wants_help(argc, argv)) {
+		fputs(usage, stdout);
+		code = EXIT_MATCH;
+	} else if (argc < 2) {
+		fputs(usage, stderr);
+		return EXIT_ERROR;
+	} else if (parse(&s, &command, &err) != ST_OK) {
+		return cli_fail(&err, NULL);
+	} else {
+		code = command->run(&cli);
 	}
-	/* First for --config, whose place on the line does not matter. */
-	if (parse(&cli, argc, argv, &config, false, &err) != ST_OK ||
-	    (config && cfg_read_file(&cli.cfg, config, &err) != ST_OK) ||
-	    cfg_read_env(&cli.cfg, environ, &err) != ST_OK ||
-	    parse(&cli, argc, argv, &config, true, &err) != ST_OK ||
-	    cfg_check(&cli.cfg, &err) != ST_OK)
-		return cli_fail(&err, "");
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		if (cli.command == NULL ||
-		    strcmp(cli.command, commands[i].name) != 0)
-			continue;
-		if (cli.arg_count < commands[i].min_args)
-			break;
-		return commands[i].run(&cli);
+	/* A result that could not be written is no result. */
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		err_clear(&err);
+		err_set(&err, ST_IO_ERROR, "cannot write the output");
+		return cli_fail(&err, NULL);
 	}
-	fputs(usage, stderr);
-	return EXIT_ERROR;
+	return code;
 }

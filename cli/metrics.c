@@ -1,3 +1,4 @@
+/* Scores in falling order are walked once; nothing is allocated. */
 #include "metrics.h"
 
 #include <math.h>
@@ -62,13 +63,24 @@ void metrics_ten_fold(const struct scored_pair *pairs, size_t n, size_t *order,
 		      struct ten_fold *out)
 {
 	double sum = 0, squares = 0, cuts = 0;
+	bool used[METRICS_FOLDS] = { false };
 	unsigned folds = 0;
 
+	for (size_t i = 0; i < n; i++)
+		used[pairs[i].fold] = true;
+	for (unsigned f = 0; f < METRICS_FOLDS; f++)
+		folds += used[f];
+	*out = (struct ten_fold){ NAN, NAN, NAN };
+	if (folds < 2)
+		return;
 	sort_pairs(pairs, n, order);
 	for (unsigned f = 0; f < METRICS_FOLDS; f++) {
-		double cut = best_cut(pairs, n, order, f), share;
 		size_t right = 0, count = 0;
+		double cut, share;
 
+		if (!used[f])
+			continue;
+		cut = best_cut(pairs, n, order, f);
 		for (size_t i = 0; i < n; i++) {
 			if (pairs[i].fold != f)
 				continue;
@@ -76,20 +88,16 @@ void metrics_ten_fold(const struct scored_pair *pairs, size_t n, size_t *order,
 			right += ((double)pairs[i].score >= cut) ==
 				 pairs[i].same;
 		}
-		if (count == 0)
-			continue;
 		share = (double)right / (double)count;
 		sum += share;
 		squares += share * share;
 		cuts += cut;
-		folds++;
 	}
-	out->accuracy = folds ? sum / folds : NAN;
-	out->threshold = folds ? cuts / folds : NAN;
-	out->accuracy_std =
-		folds ? sqrt(fmax(0.0, squares / folds -
-					       out->accuracy * out->accuracy))
-		      : NAN;
+	out->accuracy = sum / folds;
+	out->threshold = cuts / folds;
+	/* Rounding can take a variance of nothing below zero. */
+	out->accuracy_std = sqrt(
+		fmax(0.0, squares / folds - out->accuracy * out->accuracy));
 }
 
 double metrics_tar_at_far(const struct scored_pair *pairs, size_t n,
