@@ -33,5 +33,5 @@ check config cfg
 check engine k nn template
 check db
 check server srv mime handle
-check cli
+check cli errata
 exit $status
