@@ -45,7 +45,7 @@ struct thread_arg {
 /* The box with the fixed margin, as a square around its centre, not rotated.
  * It is expressed as the landmarks that align to exactly this crop, so that
  * both kinds of crop take one path through the engine. */
-static void use_margin(struct face *f)
+void evaluate_margin_crop(struct face *f)
 {
 	static const float places[5][2] = {
 		{ 38.29f, 51.70f }, { 73.53f, 51.50f }, { 56.03f, 71.74f },
@@ -78,7 +78,7 @@ static enum status measure(struct job *job, unsigned slot, const char *path,
 	if (st == ST_OK && count > 0) {
 		f = &faces[cli_central_face(faces, count, &info)];
 		if (job->cli->margin)
-			use_margin(f);
+			evaluate_margin_crop(f);
 		st = engine_embed(job->engine, slot, f, &out->t, err);
 		out->found = st == ST_OK;
 	}

@@ -29,4 +29,7 @@ enum status evaluate_all(const struct pair_list *list, const struct measured *m,
 			 const struct errata *errata, json_t *out,
 			 struct errinfo *err) MUST_CHECK;
 
+/* Moves the landmarks to where they align to the box with a fixed margin. */
+void evaluate_margin_crop(struct face *f);
+
 #endif

@@ -129,7 +129,7 @@ double metrics_tar_at_far(const struct scored_pair *pairs, size_t n,
 void metrics_count(struct score_histogram *h, float score, bool same)
 {
 	double at = ((double)score + 1.0) / 2.0 * (METRICS_BINS - 1) + 0.5;
-	size_t bin = at < 0.0		  ? 0
+	size_t bin = !(at >= 0.0)	  ? 0
 		     : at >= METRICS_BINS ? METRICS_BINS - 1
 					  : (size_t)at;
 
