@@ -1,0 +1,522 @@
+"""The facegate command: results, exit codes, and nothing but results on
+standard output."""
+import json
+import os
+import pty
+import shutil
+import struct
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+FACEGATE = os.environ["FACEGATE"]
+MODELS = Path(os.environ["FACEGATE_MODELS"])
+FACES = Path(__file__).resolve().parents[1] / "data" / "faces"
+OBAMA = [str(FACES / name) for name in
+         ("obama.jpg", "obama2.jpg", "obama-720p.jpg", "obama-240p.jpg")]
+BIDEN = [str(FACES / name) for name in ("biden.jpg", "biden2.jpg")]
+
+ENV = {name: value for name, value in os.environ.items()
+       if not name.startswith("FACEGATE_")}
+ENV["FACEGATE_MODELS_DIR"] = str(MODELS)
+ENV["TERM"] = "xterm"
+
+
+def run(*args, env=None, **options):
+    return subprocess.run([FACEGATE, *map(str, args)], capture_output=True,
+                          text=True, timeout=120, check=False,
+                          env=ENV | (env or {}), **options)
+
+
+def run_on_terminal(*args, env=None):
+    """The same with stderr on a terminal: (exit code, stdout, stderr)."""
+    ours, theirs = pty.openpty()
+    done = subprocess.run([FACEGATE, *map(str, args)], stdout=subprocess.PIPE,
+                          stderr=theirs, timeout=120, check=False,
+                          env=ENV | (env or {}))
+    os.close(theirs)
+    shown = b""
+    try:
+        while chunk := os.read(ours, 65536):
+            shown += chunk
+    except OSError:  # how Linux tells the end of a terminal
+        pass
+    os.close(ours)
+    return done.returncode, done.stdout.decode(), shown.decode()
+
+
+def segment(marker, body):
+    return struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body
+
+
+def grey_jpeg(width=64, height=64):
+    """A flat grey picture. Each block is the two codes "difference 0" and
+    "end of block", both of which are the one bit 0."""
+    one_code = bytes([1] + 15 * [0] + [0])
+    blocks = (width // 8) * (height // 8)
+    return b"".join([
+        b"\xff\xd8",
+        segment(0xDB, b"\0" + 64 * b"\x01"),
+        segment(0xC0, struct.pack(">BHHB", 8, height, width, 1)
+                + b"\x01\x11\0"),
+        segment(0xC4, b"\x00" + one_code),
+        segment(0xC4, b"\x10" + one_code),
+        segment(0xDA, b"\x01\x01\0\0\x3f\0"),
+        bytes(blocks * 2 // 8),
+        b"\xff\xd9"])
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="facegate-cli-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def write(self, name, data):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data if isinstance(data, bytes) else data.encode())
+        return path
+
+    def result(self, *args, code=0, **options):
+        done = run(*args, "--json", **options)
+        self.assertEqual(done.returncode, code, done.stderr)
+        if code == 0:
+            self.assertEqual(done.stderr, "")
+        return json.loads(done.stdout)
+
+    def assert_refused(self, words, *args, **options):
+        """Exit code 2, nothing on stdout, one line with the words."""
+        done = run(*args, **options)
+        self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
+        self.assertEqual(done.stdout, "")
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        self.assertTrue(done.stderr.startswith("facegate: "), done.stderr)
+        self.assertIn(words, done.stderr)
+
+
+class Detect(Case):
+    def test_face_has_box_landmarks_and_confidence(self):
+        found = self.result("detect", OBAMA[0])
+        self.assertEqual((found["width"], found["height"]), (910, 1137))
+        face = found["faces"][0]
+        x, y, width, height = face["box"]
+        self.assertEqual(len(face["landmarks"]), 5)
+        for px, py in face["landmarks"]:
+            self.assertTrue(x < px < x + width and y < py < y + height)
+        left, right, nose, left_mouth, right_mouth = face["landmarks"]
+        self.assertLess(left[0], right[0])
+        self.assertLess(left_mouth[0], right_mouth[0])
+        self.assertTrue(left[1] < nose[1] < left_mouth[1])
+        self.assertGreater(face["confidence"], 0.99)
+        self.assertGreater(found["ms"]["detect"], 0)
+        self.assertGreater(found["pool_peak_bytes"], 0)
+
+    def test_faces_come_largest_first(self):
+        sizes = [face["box"][2] * face["box"][3]
+                 for face in self.result("detect", OBAMA[2])["faces"]]
+        self.assertGreater(len(sizes), 0)
+        self.assertEqual(sizes, sorted(sizes, reverse=True))
+
+    def test_picture_without_a_face_gives_1_and_an_empty_list(self):
+        grey = self.write("grey.jpg", grey_jpeg())
+        found = self.result("detect", grey, code=1)
+        self.assertEqual(found["faces"], [])
+        self.assertEqual((found["width"], found["height"]), (64, 64))
+        self.assertEqual(found["error"]["code"], "no_face")
+
+    def test_bad_picture_does_not_stop_the_others(self):
+        bad = self.write("bad.jpg", "no picture")
+        done = run("detect", "--json", bad, BIDEN[1], "/nowhere.jpg")
+        self.assertEqual(done.returncode, 2)
+        pictures = json.loads(done.stdout)["pictures"]
+        self.assertEqual([p["picture"] for p in pictures],
+                         [str(bad), BIDEN[1], "/nowhere.jpg"])
+        self.assertEqual(pictures[0]["error"]["code"], "not_a_jpeg")
+        self.assertEqual(len(pictures[1]["faces"]), 1)
+        self.assertEqual(pictures[2]["error"]["code"], "io_error")
+        self.assertEqual(done.stderr.count("\n"), 2)
+        self.assertIn("/nowhere.jpg: No such file", done.stderr)
+
+    def test_error_outweighs_a_missing_face(self):
+        grey = self.write("grey.jpg", grey_jpeg())
+        for order in ((grey, "/nowhere"), ("/nowhere", grey)):
+            self.assertEqual(run("detect", *order).returncode, 2)
+
+    def test_cut_picture_is_corrupt(self):
+        whole = Path(BIDEN[1]).read_bytes()
+        cut = self.write("cut.jpg", whole[:len(whole) // 2])
+        found = self.result("detect", cut, code=2)
+        self.assertEqual(found["error"]["code"], "corrupt_jpeg")
+
+    def test_folder_is_no_picture(self):
+        found = self.result("detect", self.folder, code=2)
+        self.assertEqual(found["error"]["text"], "Is a directory")
+
+    def test_name_that_looks_like_an_option_needs_two_dashes(self):
+        self.write("--odd.jpg", Path(BIDEN[1]).read_bytes())
+        self.assert_refused("unknown option", "detect", "--odd.jpg",
+                            cwd=self.folder)
+        done = run("detect", "--json", "--", "--odd.jpg", cwd=self.folder)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(len(json.loads(done.stdout)["faces"]), 1)
+
+    def test_text_has_a_line_a_face(self):
+        done = run("detect", BIDEN[1])
+        self.assertEqual(done.returncode, 0)
+        self.assertRegex(done.stdout, r"biden2\.jpg: face \d+,\d+ \d+x\d+")
+
+
+class Embed(Case):
+    def test_template_has_unit_length_and_128_values(self):
+        found = self.result("embed", BIDEN[1])
+        self.assertEqual(len(found["template"]), 128)
+        norm = sum(v * v for v in found["template"]) ** 0.5
+        self.assertAlmostEqual(norm * found["scale"], 1.0, places=5)
+        self.assertGreater(found["length"], 0)
+
+    def test_same_picture_gives_the_same_template(self):
+        first, second = (self.result("embed", BIDEN[1]) for _ in range(2))
+        self.assertEqual(first["template"], second["template"])
+
+    def test_picture_without_a_face_gives_1(self):
+        grey = self.write("grey.jpg", grey_jpeg())
+        found = self.result("embed", grey, code=1)
+        self.assertNotIn("template", found)
+        self.assertEqual(found["error"]["code"], "no_face")
+
+
+class Compare(Case):
+    def test_one_person_gives_0(self):
+        for first, second in ((OBAMA[0], OBAMA[1]), (BIDEN[0], BIDEN[1])):
+            found = self.result("compare", first, second)
+            self.assertIs(found["match"], True)
+            self.assertGreaterEqual(found["score"], found["threshold"])
+            self.assertEqual(len(found["faces"]), 2)
+
+    def test_two_persons_give_1(self):
+        done = run("compare", OBAMA[0], BIDEN[0], "--json")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertEqual(done.stderr, "")
+        found = json.loads(done.stdout)
+        self.assertIs(found["match"], False)
+        self.assertLess(found["score"], found["threshold"])
+
+    def test_score_is_the_cosine_of_the_templates(self):
+        a, b = (self.result("embed", p) for p in (OBAMA[0], OBAMA[1]))
+        dot = sum(x * y for x, y in zip(a["template"], b["template"]))
+        score = self.result("compare", OBAMA[0], OBAMA[1])["score"]
+        self.assertAlmostEqual(dot * a["scale"] * b["scale"], score, places=4)
+
+    def test_order_does_not_matter(self):
+        self.assertEqual(self.result("compare", *OBAMA[:2])["score"],
+                         self.result("compare", *OBAMA[1::-1])["score"])
+
+    def test_finer_match_rate_raises_the_threshold(self):
+        coarse, fine = (self.result("compare", *OBAMA[:2],
+                                    f"--target_fmr={rate}")
+                        for rate in ("1e-2", "1e-6"))
+        self.assertLess(coarse["threshold"], fine["threshold"])
+        self.assertEqual(coarse["target_fmr"], 0.01)
+
+    def test_picture_without_a_face_is_an_error_that_names_it(self):
+        grey = self.write("grey.jpg", grey_jpeg())
+        self.assert_refused("grey.jpg: no face", "compare", BIDEN[0], grey)
+        self.assert_refused("(no_face)", "compare", grey, BIDEN[0], "--json")
+
+    def test_limits_of_the_daemon_hold(self):
+        self.assert_refused("(face_too_small)", "compare", *OBAMA[2:],
+                            "--min_inter_eye_px=60")
+        self.assert_refused("(picture_too_large)", "compare", *BIDEN,
+                            "--jpeg_max_width_px", "1000")
+
+
+class Align(Case):
+    def test_crop_is_written_as_ppm(self):
+        out = self.folder / "crop.ppm"
+        found = self.result("align", BIDEN[1], out)
+        data = out.read_bytes()
+        head = b"P6\n112 112\n255\n"
+        self.assertTrue(data.startswith(head))
+        pixels = data[len(head):]
+        self.assertEqual(len(pixels), 112 * 112 * 3)
+        self.assertGreater(len(set(pixels)), 50)
+        self.assertEqual(found["chosen"], 0)
+
+    def test_central_face_can_be_chosen(self):
+        # The second, small face of this one lies in the corner.
+        largest, central = self.folder / "a.ppm", self.folder / "b.ppm"
+        self.result("align", OBAMA[0], largest)
+        found = self.result("align", OBAMA[0], central, "--face", "centre")
+        x, y, width, height = found["face"]["box"]
+        faces = self.result("detect", OBAMA[0])["faces"]
+        distances = [abs(f["box"][0] + f["box"][2] / 2 - 455) ** 2
+                     + abs(f["box"][1] + f["box"][3] / 2 - 568.5) ** 2
+                     for f in faces]
+        self.assertEqual(found["chosen"], distances.index(min(distances)))
+        self.assertEqual([x, y, width, height],
+                         faces[found["chosen"]]["box"])
+
+    def test_picture_without_a_face_gives_1_and_no_file(self):
+        grey = self.write("grey.jpg", grey_jpeg())
+        out = self.folder / "crop.ppm"
+        self.assertEqual(run("align", grey, out).returncode, 1)
+        self.assertFalse(out.exists())
+
+    def test_file_that_cannot_be_written_is_named(self):
+        self.assert_refused("/nowhere/crop.ppm: No such file", "align",
+                            BIDEN[1], "/nowhere/crop.ppm")
+        self.assert_refused("/dev/full: No space left", "align", BIDEN[1],
+                            "/dev/full")
+
+
+class Evaluate(Case):
+    def setUp(self):
+        super().setUp()
+        for name, pictures in (("Obama", OBAMA), ("Biden", BIDEN)):
+            for i, path in enumerate(pictures, 1):
+                self.write(f"lfw/{name}/{name}_{i:04}.jpg",
+                           Path(path).read_bytes())
+        self.pairs = self.write("pairs.txt", "\n".join([
+            "2\t2", "Obama\t1\t2", "Obama\t2\t3", "Obama\t1\tBiden\t1",
+            "Obama\t2\tBiden\t2", "Obama\t1\t4", "Biden\t1\t2",
+            "Obama\t3\tBiden\t1", "Obama\t4\tBiden\t2"]) + "\n")
+
+    def evaluate(self, *args, **options):
+        return self.result("evaluate", "--pairs", self.pairs, "--images",
+                           self.folder / "lfw", *args, **options)
+
+    def test_people_that_are_told_apart_give_100_percent(self):
+        found = self.evaluate()
+        self.assertEqual(found["pairs"], 8)
+        self.assertEqual(found["pictures"], 6)
+        self.assertEqual(found["no_face"], 0)
+        self.assertEqual(found["accuracy"], 100)
+        self.assertEqual(found["accuracy_std"], 0)
+        self.assertEqual(found["tar_at_far"], {"1e-2": 100, "1e-3": 100})
+        self.assertTrue(0 < found["threshold"] < 1)
+        self.assertEqual(found["bytes"],
+                         (MODELS / "embedder-accurate.fgm").stat().st_size)
+        self.assertTrue(0 < found["pool_peak_bytes"] <= found["pool_bytes"])
+        for stage in ("decode", "detect", "align", "embed"):
+            self.assertGreater(found["ms"][stage]["median"], 0)
+            self.assertGreater(found["ms"][stage]["mean"], 0)
+
+    def test_number_of_threads_does_not_change_the_result(self):
+        one, four = (self.evaluate("--threads", n) for n in (1, 4))
+        self.assertEqual((one["threads"], four["threads"]), (1, 4))
+        for key in ("accuracy", "threshold", "tar_at_far"):
+            self.assertEqual(one[key], four[key])
+
+    def test_picture_without_a_face_is_counted_and_matches_nobody(self):
+        self.write("lfw/Biden/Biden_0002.jpg", grey_jpeg())
+        found = self.evaluate()
+        self.assertEqual(found["no_face"], 1)
+        self.assertEqual(found["tar_at_far"]["1e-3"], 75)
+
+    def test_all_impostors_compares_every_two_pictures(self):
+        found = self.evaluate("--all-impostors")
+        self.assertEqual(found["genuine_comparisons"], 6 + 1)
+        self.assertEqual(found["impostor_comparisons"], 8)
+        self.assertEqual(set(found["fnmr_at_fmr"]), {
+            "1e-2", "3e-3", "1e-3", "3e-4", "1e-4", "3e-5", "1e-5", "3e-6",
+            "1e-6"})
+
+    def test_errata_are_left_out(self):
+        errata = self.write("errata.txt", "# swapped\nObama Biden\n")
+        found = self.evaluate("--all-impostors", "--errata", errata)
+        self.assertEqual(found["genuine_comparisons"], 7)
+        self.assertEqual(found["impostor_comparisons"], 0)
+        self.assertEqual(found["errata"],
+                         {"used": 1, "unused": 0, "comparisons": 8})
+
+    def test_margin_crop_gives_other_scores(self):
+        found = self.evaluate("--align", "margin")
+        self.assertEqual(found["align"], "margin")
+        self.assertEqual(found["no_face"], 0)
+        self.assertNotEqual(found["threshold"], self.evaluate()["threshold"])
+
+    def test_missing_picture_stops_the_run_and_is_named(self):
+        (self.folder / "lfw/Obama/Obama_0003.jpg").unlink()
+        self.assert_refused("Obama_0003.jpg: No such file", "evaluate",
+                            "--pairs", self.pairs, "--images",
+                            self.folder / "lfw", "--json")
+
+    def test_damaged_picture_stops_the_run_and_is_named(self):
+        self.write("lfw/Biden/Biden_0001.jpg", "text")
+        self.assert_refused("Biden_0001.jpg: ", "evaluate", "--pairs",
+                            self.pairs, "--images", self.folder / "lfw")
+
+    def test_bad_lists_name_file_and_line(self):
+        bad = self.write("bad.txt", "2 2\nObama 1 2\nObama 2\n")
+        images = ("--images", self.folder / "lfw")
+        self.assert_refused("bad.txt: line 3 ", "evaluate", "--pairs", bad,
+                            *images)
+        bad = self.write("errata.txt", "Obama Biden\nObama\n")
+        self.assert_refused("errata.txt: line 2 ", "evaluate", "--pairs",
+                            self.pairs, *images, "--all-impostors",
+                            "--errata", bad)
+
+    def test_options_without_effect_are_refused(self):
+        common = ("evaluate", "--pairs", self.pairs, "--images", "x")
+        self.assert_refused("--all-impostors", *common, "--errata", "x")
+        self.assert_refused("--threads", *common, "--threads", "0")
+        self.assert_refused("--threads", *common, "--threads", "17")
+        self.assert_refused("--align", *common, "--align", "box")
+        self.assert_refused("needs --pairs", "evaluate", "--images", "x")
+
+    def test_bar_is_drawn_on_terminals_alone(self):
+        args = ("evaluate", "--pairs", self.pairs, "--images",
+                self.folder / "lfw", "--json")
+        code, out, shown = run_on_terminal(*args)
+        self.assertEqual(code, 0)
+        json.loads(out)
+        self.assertIn("embedding [##############################] 100 %",
+                      shown)
+        self.assertTrue(shown.endswith("\n"))
+        self.assertEqual(run_on_terminal(*args, env={"TERM": "dumb"})[2], "")
+        self.assertEqual(run(*args).stderr, "")
+
+
+class Info(Case):
+    def test_budget_sums_up(self):
+        found = self.result("budget")
+        self.assertEqual(found["pool_bytes"], 2 * 1024 * 1024)
+        rows = {row["name"]: row for row in found["rows"]}
+        self.assertEqual(rows["worker pools"]["bytes"],
+                         found["workers"] * found["pool_bytes"])
+        mapped = sum(row["bytes"] for row in found["rows"] if row["mapped"])
+        self.assertEqual(mapped, sum((MODELS / name).stat().st_size for name
+                                     in ("mtcnn.fgm",
+                                         "embedder-accurate.fgm")))
+
+    def test_budget_of_a_pool_that_is_too_small_is_shown_and_gives_2(self):
+        done = run("budget", "--json", "--pool_kib", "512")
+        self.assertEqual(done.returncode, 2)
+        self.assertEqual(json.loads(done.stdout)["pool_bytes"], 512 * 1024)
+        self.assertIn("(pool_too_small)", done.stderr)
+
+    def test_model_info_of_the_embedder(self):
+        path = MODELS / "embedder-accurate.fgm"
+        found = self.result("model-info", path)
+        self.assertEqual(found["bytes"], path.stat().st_size)
+        self.assertEqual(found["dim"], 128)
+        self.assertEqual(found["id"].split("@")[0], found["name"])
+        self.assertTrue(0 < found["weights"] < found["bytes"])
+        self.assertGreater(found["macs"], 1e6)
+        cuts = list(found["thresholds"].values())
+        self.assertIn("1e-4", found["thresholds"])
+        self.assertEqual(cuts, sorted(cuts))
+        self.assertEqual([net["name"] for net in found["nets"]], ["embed"])
+
+    def test_model_info_of_the_detector(self):
+        found = self.result("model-info", MODELS / "mtcnn.fgm")
+        self.assertEqual([net["name"] for net in found["nets"]],
+                         ["pnet", "rnet", "onet"])
+        self.assertIsNone(found["dim"])
+        self.assertEqual(found["weights"],
+                         sum(net["weights"] for net in found["nets"]))
+
+    def test_damaged_model_is_refused(self):
+        data = bytearray((MODELS / "embedder-accurate.fgm").read_bytes())
+        data[len(data) // 2] ^= 1
+        bad = self.write("bad.fgm", bytes(data))
+        self.assert_refused("(bad_model)", "model-info", bad)
+        self.assert_refused("(io_error)", "model-info", "/nowhere.fgm")
+
+    def test_version_names_kernels_and_models(self):
+        found = self.result("version")
+        self.assertRegex(found["version"], r"^\d+\.\d+\.\d+$")
+        self.assertTrue(found["isa"])
+        self.assertRegex(found["models"]["embedder"], "^accurate@[0-9a-f]{8}$")
+        self.assertRegex(found["models"]["detector"], "^mtcnn@[0-9a-f]{8}$")
+
+    def test_version_is_known_without_models(self):
+        done = run("version", "--json", "--models_dir=/nowhere")
+        self.assertEqual(done.returncode, 2)
+        found = json.loads(done.stdout)
+        self.assertRegex(found["version"], r"^\d+\.\d+\.\d+$")
+        self.assertIsNone(found["isa"])
+        self.assertIn("/nowhere", done.stderr)
+
+    def test_scalar_kernels_can_be_forced(self):
+        found = self.result("version", env={"FACEGATE_ISA": "scalar"})
+        self.assertEqual(found["isa"], "scalar")
+        self.assertEqual(
+            self.result("embed", BIDEN[1], env={"FACEGATE_ISA": "scalar"})
+            ["template"], self.result("embed", BIDEN[1])["template"])
+
+
+class CommandLine(Case):
+    def test_help_is_a_result(self):
+        for args in (["help"], ["--help"], ["detect", "-h"]):
+            done = run(*args)
+            self.assertEqual(done.returncode, 0)
+            self.assertTrue(done.stdout.startswith("usage: facegate"))
+            self.assertEqual(done.stderr, "")
+
+    def test_no_arguments_show_the_usage_as_an_error(self):
+        done = run()
+        self.assertEqual(done.returncode, 2)
+        self.assertEqual(done.stdout, "")
+        self.assertTrue(done.stderr.startswith("usage: facegate"))
+
+    def test_wrong_usage_is_named(self):
+        for words, *args in (
+                ["no command", "--json"],
+                ["unknown command look", "look"],
+                ["unknown option --colour", "budget", "--colour", "red"],
+                ["unknown option -x", "budget", "-x"],
+                ["unknown option --" + 60 * "x", "budget", "--" + 99 * "x"],
+                ["detect does not take 0", "detect"],
+                ["compare does not take 3", "compare", "a", "b", "c"],
+                ["budget does not take 1", "budget", "a"],
+                ["--pool_kib needs a value", "budget", "--pool_kib"],
+                ["--json takes no value", "budget", "--json=yes"],
+                ["--pairs is an option of evaluate, not of detect",
+                 "detect", "--pairs", "x", "y"],
+                ["--face is an option of align", "embed", "--face=centre",
+                 "x"],
+                ["--face: left", "align", "a", "b", "--face", "left"],
+                ["pool_kib", "budget", "--pool_kib=lots"]):
+            with self.subTest(args=args):
+                self.assert_refused(words, *args)
+
+    def test_command_line_beats_environment_beats_file(self):
+        conf = self.write("facegate.conf", "pool_kib = 4096\nworkers = 3\n")
+        both = {"FACEGATE_POOL_KIB": "3072"}
+        found = self.result("budget", "--config", conf)
+        self.assertEqual(found["pool_bytes"], 4096 * 1024)
+        self.assertEqual(found["workers"], 3)
+        found = self.result("budget", f"--config={conf}", env=both)
+        self.assertEqual(found["pool_bytes"], 3072 * 1024)
+        found = self.result("--pool_kib=2560", "budget", env=both
+                            | {"FACEGATE_CONFIG": str(conf)})
+        self.assertEqual(found["pool_bytes"], 2560 * 1024)
+        self.assertEqual(found["workers"], 3)
+
+    def test_unknown_key_in_file_or_environment_is_named(self):
+        conf = self.write("facegate.conf", "door = north\n")
+        self.assert_refused("door", "budget", "--config", conf)
+        self.assert_refused("FACEGATE_DOOR", "budget",
+                            env={"FACEGATE_DOOR": "north"})
+
+    def test_output_that_cannot_be_written_gives_2(self):
+        for args in (["help"], ["budget"], ["compare", "--json", *BIDEN]):
+            with open("/dev/full", "w", encoding="ascii") as full:
+                done = subprocess.run([FACEGATE, *args], stdout=full,
+                                      stderr=subprocess.PIPE, text=True,
+                                      timeout=120, check=False, env=ENV)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("cannot write", done.stderr)
+
+    def test_colour_is_for_terminals_alone(self):
+        _, _, shown = run_on_terminal("look")
+        self.assertTrue(shown.startswith("\033[1;31mfacegate:\033[0m "))
+        for env in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+            _, _, shown = run_on_terminal("look", env=env)
+            self.assertTrue(shown.startswith("facegate: "), shown)
+
+
+if __name__ == "__main__":
+    unittest.main()
