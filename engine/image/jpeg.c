@@ -78,6 +78,10 @@ static void on_error(j_common_ptr cinfo)
 				  "bytes",
 				  d->room_bytes));
 		break;
+	case JERR_IMAGE_TOO_BIG:
+		fail(d, err_set(d->err, ST_PICTURE_TOO_LARGE,
+				"a side of the picture is too long"));
+		break;
 	case JERR_NO_SOI:
 		fail(d, err_set(d->err, ST_NOT_A_JPEG,
 				"the data does not start like a JPEG"));
