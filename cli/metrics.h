@@ -20,10 +20,11 @@ struct ten_fold {
 };
 
 /* The LFW protocol: for each fold, the cut that is best on the other folds
- * decides the pairs of this one (score >= cut means same). order is scratch
- * for n indices. Folds without pairs are left out; the deviation is that of the
- * folds themselves (over their number, not less one). All is NaN with fewer
- * than two folds, as there is nothing to choose a cut from. */
+ * (the highest of equally good ones) decides the pairs of this one (score >=
+ * cut means same). order is scratch for n indices. Folds without pairs are
+ * left out; the deviation is that of the folds themselves (over their number,
+ * not less one). All is NaN with fewer than two folds, as there is nothing to
+ * choose a cut from. */
 void metrics_ten_fold(const struct scored_pair *pairs, size_t n, size_t *order,
 		      struct ten_fold *out);
 

@@ -9,7 +9,7 @@
 #define PER_FOLD_MAX 50000
 #define LINE_BYTES   512
 #define WORDS_MAX    5
-#define INDEX_MAX    999999999ul
+#define INDEX_MAX    999999999u
 
 static int compare(const void *a, const void *b)
 {
@@ -40,13 +40,12 @@ static size_t split(char *line, char *words[WORDS_MAX])
 static bool parse_index(const char *word, unsigned *out)
 {
 	size_t digits = strspn(word, "0123456789");
-	unsigned long v;
 
+	/* Nine digits always fit. */
 	if (digits == 0 || digits > 9 || word[digits] != '\0')
 		return false;
-	v = strtoul(word, NULL, 10);
-	*out = (unsigned)v;
-	return v <= INDEX_MAX;
+	*out = (unsigned)strtoul(word, NULL, 10);
+	return true;
 }
 
 /* Names become paths below the picture folder, and only there. */
@@ -236,7 +235,7 @@ static void range_of(const struct pair_list *l, struct pair_picture p,
 	if (whole)
 		p.index = 0;
 	*begin = lower_bound(l, &p);
-	p.index = whole ? (unsigned)INDEX_MAX + 1 : p.index + 1;
+	p.index = whole ? INDEX_MAX + 1 : p.index + 1;
 	*end = lower_bound(l, &p);
 }
 

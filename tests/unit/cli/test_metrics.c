@@ -87,6 +87,21 @@ START_TEST(score_at_the_cut_is_the_same_person)
 }
 END_TEST
 
+START_TEST(highest_of_equally_good_cuts_is_taken)
+{
+	/* Fold 1 is right three times at 0.75 and at 0.25. */
+	static const struct scored_pair p[] = {
+		{ 0.5f, true, 0 },  { 0.2f, false, 0 }, { 0.9f, true, 1 },
+		{ 0.6f, false, 1 }, { 0.4f, true, 1 },	{ 0.1f, false, 1 },
+	};
+	struct ten_fold out;
+
+	metrics_ten_fold(p, COUNT(p), order, &out);
+	NEAR(out.accuracy, (0.5 + 0.75) / 2);
+	NEAR(out.threshold, (0.75 + 0.35) / 2);
+}
+END_TEST
+
 START_TEST(pair_without_a_face_counts_as_different)
 {
 	static const struct scored_pair p[] = {
@@ -347,6 +362,7 @@ Suite *suite_metrics(void)
 	tcase_add_test(t, each_fold_is_judged_by_the_cut_of_the_others);
 	tcase_add_test(t, equal_scores_are_never_split_by_a_cut);
 	tcase_add_test(t, score_at_the_cut_is_the_same_person);
+	tcase_add_test(t, highest_of_equally_good_cuts_is_taken);
 	tcase_add_test(t, pair_without_a_face_counts_as_different);
 	tcase_add_test(t, fewer_than_two_folds_have_no_accuracy);
 	tcase_add_test(t, ten_fold_agrees_with_trying_every_cut);

@@ -122,7 +122,7 @@ START_TEST(central_face_is_the_one_nearest_the_middle)
 						  .height_px = 200 };
 	static const struct face faces[] = {
 		{ .box = { 0, 0, 120, 160 } },
-		{ .box = { 100, 80, 40, 40 } },
+		{ .box = { 100, 10, 40, 180 } },
 		{ .box = { 130, 100, 40, 40 } },
 	};
 
