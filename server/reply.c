@@ -111,7 +111,7 @@ void reply_problem(struct request *r, const char *part)
 	enum status st = r->err.status == ST_OK ? ST_INTERNAL : r->err.status;
 	int http = reply_http_status(st);
 	char type[64], word[40];
-	json_t *o;
+	json_t *o, *detail;
 	char *text;
 
 	snprintf(word, sizeof(word), "%s", status_code(st));
@@ -119,10 +119,14 @@ void reply_problem(struct request *r, const char *part)
 		if (*c == '_')
 			*c = '-';
 	snprintf(type, sizeof(type), "/errors/%s", word);
-	o = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s}", "type", type, "title",
+	/* A sentence that quotes a client may not be UTF-8; then the title has
+	 * to do. */
+	detail = json_string(r->err.text[0] ? r->err.text : status_title(st));
+	if (detail == NULL)
+		detail = json_string(status_title(st));
+	o = json_pack("{s:s, s:s, s:i, s:s, s:o, s:s}", "type", type, "title",
 		      status_title(st), "status", http, "code", status_code(st),
-		      "detail", r->err.text[0] ? r->err.text : status_title(st),
-		      "request_id", r->id);
+		      "detail", detail, "request_id", r->id);
 	if (o != NULL && part != NULL)
 		json_object_set_new(o, "part", json_string(part));
 	if (o != NULL && r->err.limit != ERR_NO_NUMBER)

@@ -213,6 +213,8 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *c)
 {
 	struct request *r = worker_take_request(cls);
 
+	/* A kept connection may have been idle for long before this line. */
+	deadline_restart(deadline_of(c));
 	if (r != NULL) {
 		r->connection = c;
 		r->uri_status = guard_uri(uri);

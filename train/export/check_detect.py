@@ -22,7 +22,7 @@ def engine_faces(tool, paths, args):
     out = subprocess.run([tool, "detect", "--json", *args, *paths], capture_output=True,
                          text=True, check=False).stdout
     got = json.loads(out)
-    return {p["picture"]: p["faces"] for p in (got if isinstance(got, list) else [got])}
+    return {p["picture"]: p["faces"] for p in got.get("pictures", [got])}
 
 
 def central(boxes, size):
