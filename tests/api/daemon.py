@@ -1,0 +1,169 @@
+"""Starts the real daemon for a test and talks to it. Standard library only."""
+
+import base64
+import http.client
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+FACEGATED = os.environ.get("FACEGATED", os.path.join(ROOT, "build", "facegated"))
+MODELS = os.environ.get("FACEGATE_MODELS", os.path.join(ROOT, "models"))
+FACES = os.path.join(ROOT, "tests", "data", "faces")
+JPEG = {"Content-Type": "image/jpeg"}
+
+
+def face(name):
+    with open(os.path.join(FACES, name), "rb") as f:
+        return f.read()
+
+
+def small_face(name):
+    """The same person in a picture that is quick to search."""
+    with open(os.path.join(ROOT, "tests", "golden", name), "rb") as f:
+        return f.read()
+
+
+def sanitized():
+    """True for a build whose memory says nothing about the real one's."""
+    with open(FACEGATED, "rb") as f:
+        return b"__asan_init" in f.read()
+
+
+def clean_environment():
+    return {k: v for k, v in os.environ.items() if not k.startswith("FACEGATE")}
+
+
+def run_to_end(*args):
+    """Runs the daemon when it is expected to stop by itself."""
+    return subprocess.run([FACEGATED, *args], env=clean_environment(), capture_output=True,
+                          text=True, timeout=60, check=False)
+
+
+class Reply:
+    def __init__(self, response):
+        self.status = response.status
+        self.headers = response.headers
+        self.body = response.read()
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+
+class Daemon:
+    """One daemon on a free port; a context manager. Keys as keyword arguments."""
+
+    def __init__(self, data_dir=None, **keys):
+        self.own_dir = data_dir is None
+        self.data_dir = data_dir or tempfile.mkdtemp(prefix="facegate-api-")
+        keys = {"listen": "127.0.0.1:0", "data_dir": self.data_dir, "models_dir": MODELS,
+                "log_level": "warn", **keys}
+        self.process = subprocess.Popen(
+            [FACEGATED] + [f"--{k}={v}" for k, v in keys.items()], env=clean_environment(),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        line = self.process.stdout.readline()
+        found = re.fullmatch(r"listening on http://127\.0\.0\.1:(\d+)\n", line)
+        if not found:
+            raise RuntimeError(f"did not start: {line!r} {self.process.communicate()[1]!r}")
+        self.port = int(found.group(1))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+        if self.own_dir:
+            shutil.rmtree(self.data_dir)
+
+    def stop(self):
+        """SIGTERM; returns the exit status and what was written to stderr."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        _, err = self.process.communicate(timeout=60)
+        return self.process.returncode, err
+
+    def kill(self):
+        self.process.kill()
+        self.process.communicate()
+
+    def request(self, method, path, body=None, headers=None, timeout=60):
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            c.request(method, path, body, headers or {})
+            return Reply(c.getresponse())
+        finally:
+            c.close()
+
+    def post(self, path, picture):
+        return self.request("POST", path, picture, JPEG)
+
+    def get(self, path):
+        return self.request("GET", path)
+
+    def raw(self, data, timeout=20):
+        """Sends bytes as they are and returns everything until the server closes."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as s:
+            s.sendall(data)
+            return read_all(s)
+
+    def connect(self, timeout=20):
+        return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
+
+    def status(self, key):
+        """A number of /proc/PID/status, such as VmRSS in KiB."""
+        with open(f"/proc/{self.process.pid}/status") as f:
+            return int(re.search(rf"^{key}:\s+(\d+)", f.read(), re.M).group(1))
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+
+def read_all(s):
+    out = b""
+    try:
+        while True:
+            part = s.recv(65536)
+            if not part:
+                return out
+            out += part
+    except (TimeoutError, ConnectionResetError):
+        return out
+
+
+def status_of(raw):
+    """The status code of a raw reply, 0 for none."""
+    found = re.match(rb"HTTP/1\.1 (\d{3}) ", raw)
+    return int(found.group(1)) if found else 0
+
+
+def wait_for(condition, seconds=20):
+    """Polls until condition() is true; returns whether it ever was."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def multipart(parts, boundary="----b7"):
+    """parts: (name, bytes). Returns the body and its headers."""
+    out = b""
+    for name, value in parts:
+        kind = b'; filename="../../x.jpg"\r\nContent-Type: image/jpeg' if name == "image" else b""
+        out += (b"--" + boundary.encode() + b'\r\nContent-Disposition: form-data; name="'
+                + name.encode() + b'"' + kind + b"\r\n\r\n" + value + b"\r\n")
+    return (out + b"--" + boundary.encode() + b"--\r\n",
+            {"Content-Type": f"multipart/form-data; boundary={boundary}"})
+
+
+def as_json(pictures, **members):
+    coded = [base64.b64encode(p).decode() for p in pictures]
+    members.update({"image": coded[0]} if len(coded) == 1 else {"images": coded})
+    return json.dumps(members), {"Content-Type": "application/json"}
