@@ -88,6 +88,7 @@ static enum status open_models(struct engine *e,
 		 e->detector_model.id);
 	e->info.isa = k->name;
 	e->info.pool_bytes = opt->pool_bytes;
+	e->info.min_face_px = opt->min_face_px;
 	e->info.pool_needed_bytes = jpeg_decoder_bytes() + PICTURE_BYTES_MIN +
 				    e->keep_bytes;
 	return ST_OK;

@@ -113,7 +113,8 @@ struct gallery *engine_gallery(struct engine *e);
 struct engine_info {
 	char model_id[MODEL_ID_MAX]; /* embedder name@crc: marks templates */
 	char detector_id[MODEL_ID_MAX];
-	const char *isa;	  /* kernel level in use: "scalar", ... */
+	const char *isa; /* kernel level in use: "scalar", ... */
+	unsigned min_face_px;
 	size_t pool_bytes;	  /* of one worker */
 	size_t pool_needed_bytes; /* smallest pool that would open */
 };

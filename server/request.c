@@ -23,8 +23,8 @@ enum status request_int(struct request *r, const char *name, int64_t min,
 	if (text == NULL)
 		return ST_OK;
 	*out = strtoll(text, &end, 10);
-	if (end == text || *end != '\0' || strlen(text) > 18 || *out < min ||
-	    *out > max)
+	if (end == text || *end != '\0' || strspn(text, " \t") > 0 ||
+	    strlen(text) > 18 || *out < min || *out > max)
 		return err_set(&r->err, ST_BAD_REQUEST,
 			       "%s must be a whole number within %lld and "
 			       "%lld",

@@ -29,6 +29,7 @@ struct request {
 	bool started, body_ended;
 	struct upload *upload; /* NULL for routes without a worker */
 	uint64_t start_us;
+	uint64_t body_bytes; /* taken so far */
 	struct errinfo err;
 
 	pthread_mutex_t lock;

@@ -284,6 +284,13 @@ static const uint8_t selftest_jpeg[] = {
 	217,
 };
 
+/* The face in it is this wide, and its landmarks are here. */
+#define SELFTEST_MIN_FACE_PX 34
+static const float selftest_landmarks[5][2] = {
+	{ 37.82f, 49.85f }, { 57.07f, 52.5f },	{ 43.75f, 62.07f },
+	{ 36.97f, 72.9f },  { 54.01f, 75.35f },
+};
+
 static const struct selftest_known {
 	const char *model_id;
 	int8_t v[TEMPLATE_DIM];

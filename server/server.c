@@ -2,18 +2,17 @@
  * request on its thread. */
 #include "server.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "engine_setup.h"
 #include "guard.h"
+#include "listen.h"
 #include "srv.h"
-#include "log.h"
 #include "reply.h"
 #include "router.h"
 #include "worker.h"
@@ -140,12 +139,35 @@ static enum MHD_Result on_headers(struct request *r, const char *method,
 	return MHD_YES;
 }
 
+/* The library answers before a body or after it, not within: this refusal goes
+ * straight to the socket, and the connection is dropped behind it. */
+static enum MHD_Result drop_endless(struct request *r)
+{
+	static const char text[] =
+		"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n"
+		"Content-Type: application/problem+json\r\n"
+		"Content-Length: 95\r\n\r\n"
+		"{\"type\":\"/errors/body-too-large\",\"title\":\"Body too "
+		"large\",\"status\":413,\"code\":\"body_too_large\"}";
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		r->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	if (info != NULL && send(info->connect_fd, text, sizeof(text) - 1,
+				 MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+		shutdown(info->connect_fd, SHUT_WR);
+	return MHD_NO;
+}
+
 static enum MHD_Result on_body(struct request *r, const char *data,
 			       size_t *size)
 {
 	size_t n = upload_feed(r->upload, data, *size);
 
 	*size -= n;
+	/* Counted here too: an upload that has failed drops what comes. */
+	r->body_bytes += n;
+	if (r->body_bytes > (uint64_t)r->srv->cfg.body_max_kib * 1024)
+		return drop_endless(r);
 	/* A worker is lent only to a client that has sent a ring full, or all:
 	 * a slow one waits in its own slot. */
 	if (*size > 0) {
@@ -257,58 +279,6 @@ static void on_connection(void *cls, struct MHD_Connection *c,
 	}
 }
 
-/* address:port, [v6]:port */
-static enum status parse_listen(struct srv *srv, struct sockaddr_storage *sa,
-				struct errinfo *err)
-{
-	const char *colon = strrchr(srv->cfg.listen, ':');
-	struct sockaddr_in *v4 = (struct sockaddr_in *)(void *)sa;
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)(void *)sa;
-	char host[CFG_TEXT_MAX];
-	char *end;
-	long port;
-	size_t n;
-
-	memset(sa, 0, sizeof(*sa));
-	if (colon == NULL)
-		goto bad;
-	port = strtol(colon + 1, &end, 10);
-	n = (size_t)(colon - srv->cfg.listen);
-	if (end == colon + 1 || *end != '\0' || port < 0 || port > 65535)
-		goto bad;
-	memcpy(srv->host, srv->cfg.listen, n);
-	srv->host[n] = '\0';
-	memcpy(host, srv->host, n + 1);
-	if (n > 2 && host[0] == '[' && host[n - 1] == ']') {
-		host[n - 1] = '\0';
-		if (inet_pton(AF_INET6, host + 1, &v6->sin6_addr) != 1)
-			goto bad;
-		v6->sin6_family = AF_INET6;
-		v6->sin6_port = htons((uint16_t)port);
-		if (!IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr))
-			log_line(LOG_WARN, "open",
-				 "listen=%s text=\"anybody "
-				 "who reaches this address can enrol\"",
-				 srv->host);
-		return ST_OK;
-	}
-	if (inet_pton(AF_INET, host, &v4->sin_addr) != 1)
-		goto bad;
-	v4->sin_family = AF_INET;
-	v4->sin_port = htons((uint16_t)port);
-	if (ntohl(v4->sin_addr.s_addr) >> 24 != 127)
-		log_line(LOG_WARN, "open",
-			 "listen=%s text=\"anybody who "
-			 "reaches this address can enrol\"",
-			 srv->host);
-	return ST_OK;
-bad:
-	return err_set(err, ST_BAD_CONFIG,
-		       "listen: \"%.80s\" is not address:port with a numeric "
-		       "address",
-		       srv->cfg.listen);
-}
-
 size_t srv_upload_slots(const struct config *cfg)
 {
 	return (size_t)(cfg->workers + cfg->queue_max);
@@ -338,7 +308,7 @@ static enum status listen_now(struct srv *srv, struct errinfo *err)
 	const struct config *cfg = &srv->cfg;
 	struct sockaddr_storage sa;
 	const union MHD_DaemonInfo *info;
-	enum status st = parse_listen(srv, &sa, err);
+	enum status st = listen_parse(srv->cfg.listen, srv->host, &sa, err);
 	unsigned v6 = sa.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0;
 
 	if (st != ST_OK)
@@ -356,7 +326,7 @@ static enum status listen_now(struct srv *srv, struct errinfo *err)
 		(size_t)SRV_STACK_BYTES, MHD_OPTION_URI_LOG_CALLBACK, on_uri,
 		srv, MHD_OPTION_NOTIFY_COMPLETED, on_completed, srv,
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, srv,
-		MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
+		MHD_OPTION_END);
 	if (srv->daemon == NULL)
 		return err_set(err, ST_BAD_CONFIG,
 			       "cannot listen on %.80s: in use, or not an "

@@ -12,8 +12,10 @@ import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-FACEGATED = os.environ.get("FACEGATED", os.path.join(ROOT, "build", "facegated"))
-MODELS = os.environ.get("FACEGATE_MODELS", os.path.join(ROOT, "models"))
+FACEGATED = os.environ.setdefault("FACEGATED", os.path.join(ROOT, "build", "facegated"))
+FACEGATE = os.environ.setdefault("FACEGATE", os.path.join(ROOT, "build", "facegate"))
+MODELS = os.environ.setdefault("FACEGATE_MODELS", os.path.join(ROOT, "models"))
+MKJPEG = os.environ.setdefault("MKJPEG", os.path.join(ROOT, "build", "mkjpeg"))
 FACES = os.path.join(ROOT, "tests", "data", "faces")
 JPEG = {"Content-Type": "image/jpeg"}
 

@@ -26,6 +26,11 @@ HEAD = """/* Written by train/export/selftest.py. The picture is cut from an off
 static const uint8_t selftest_jpeg[] = {
 %s};
 
+/* The face in it is this wide, and its landmarks are here. */
+#define SELFTEST_MIN_FACE_PX %d
+static const float selftest_landmarks[5][2] = {
+%s};
+
 static const struct selftest_known {
 	const char *model_id;
 	int8_t v[TEMPLATE_DIM];
@@ -63,13 +68,16 @@ def main():
     with tempfile.NamedTemporaryFile(suffix=".jpg") as f:
         f.write(raw.getvalue())
         f.flush()
+        found = run("detect", f.name)["faces"][0]
         for path in sorted(glob.glob(f"{args.models}/embedder-*.fgm")):
             name = os.path.basename(path)[len("embedder-"):-len(".fgm")]
             got = run("embed", f.name, f"--embedder={name}", f"--models_dir={args.models}")
             known += f'\t{{ "{got["model"]}",\n\t  {{\n' + rows(got["template"], 12, "\t\t  ")
             known += "\t  } },\n"
     with open(args.out, "w") as f:
-        f.write(HEAD % (rows(list(raw.getvalue()), 16), known))
+        f.write(HEAD % (rows(list(raw.getvalue()), 16), int(min(found["box"][2:]) * 0.8),
+                        "".join(f"\t{{ {x}f, {y}f }},\n" for x, y in found["landmarks"]),
+                        known))
     print(f"{args.out}: {len(raw.getvalue())} bytes of JPEG")
 
 

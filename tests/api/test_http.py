@@ -1,0 +1,271 @@
+"""Hostile and careless HTTP clients, over raw sockets."""
+
+import json
+import time
+import unittest
+
+from daemon import (JPEG, Daemon, as_json, face, multipart, read_all, small_face, status_of,
+                    wait_for)
+
+PICTURE = small_face("obama.jpg")
+HEAD = b"Host: x\r\nContent-Type: image/jpeg\r\n"
+TIMEOUT_MS = 900
+
+
+def post(extra, path=b"/verify?person_id=p", head=HEAD):
+    return b"POST " + path + b" HTTP/1.1\r\n" + head + extra + b"\r\n"
+
+
+class Protocol(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.d = Daemon(min_face_px=60, body_max_kib=256, request_timeout_ms=TIMEOUT_MS)
+        assert cls.d.post("/enroll?person_id=p", PICTURE).status == 201
+
+    @classmethod
+    def tearDownClass(cls):
+        # Whatever the tests sent, the daemon still works and leaves in order.
+        assert cls.d.post("/verify?person_id=p", PICTURE).json["decision"] == "allow"
+        code, err = cls.d.stop()
+        assert (code, err) == (0, ""), err
+        cls.d.__exit__()
+
+    def expect(self, raw, status, code=None):
+        self.assertEqual(status_of(raw), status, raw[:300])
+        if code:
+            self.assertEqual(json.loads(raw.split(b"\r\n\r\n", 1)[1])["code"], code)
+
+    def one(self, method, path, **kw):
+        return self.d.request(method, path, **kw)
+
+    def test_unknown_paths_and_methods(self):
+        self.assertEqual(self.one("GET", "/nope").json["code"], "no_such_route")
+        self.assertEqual(self.one("GET", "/people/a/b").status, 404)
+        self.assertEqual(self.one("GET", "//people").status, 404)
+        r = self.one("PUT", "/verify")
+        self.assertEqual((r.status, r.headers["Allow"]), (405, "POST"))
+        self.assertEqual(self.one("GET", "/verify").status, 405)
+        self.expect(self.d.raw(b"BREW /people HTTP/1.1\r\nHost: x\r\n\r\n"), 501)
+
+    def test_unknown_and_repeated_parameters(self):
+        for path in ("/people?colour=red", "/logs?limit=1&limit=2", "/people?limit=0",
+                     "/people?limit=1e3", "/people?limit=%20%31", "/people?after=a%2Fb",
+                     "/logs?before=-1", "/version?x=1", "/people?%ff%fe=1"):
+            self.assertEqual(self.one("GET", path).status, 400, path)
+
+    def test_a_body_without_length(self):
+        self.expect(self.d.raw(post(b"")), 411, "length_required")
+
+    def test_a_length_over_the_limit_is_refused_before_the_body(self):
+        raw = self.d.raw(post(b"Content-Length: 300000\r\nExpect: 100-continue\r\n"))
+        self.expect(raw, 413, "body_too_large")
+        self.assertIn(b"Connection: close", raw)
+        self.assertNotIn(b"100 Continue", raw)
+        self.expect(self.d.raw(post(b"Content-Length: 1180591620717411303424\r\n")), 413)
+
+    def test_lengths_that_are_none_or_two(self):
+        for value in (b"-1", b"3x", b"0x10"):
+            self.expect(self.d.raw(post(b"Content-Length: " + value + b"\r\n")), 400)
+        smuggled = b"\xff\xd8\xffGET /people HTTP/1.1\r\nHost: x\r\n\r\n"
+        raw = self.d.raw(post(b"Content-Length: 3\r\nContent-Length: 40\r\n") + smuggled)
+        self.expect(raw, 400)
+        self.assertEqual(raw.count(b"HTTP/1.1 "), 1)
+        raw = self.d.raw(post(b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n")
+                         + b"0\r\n\r\n" + smuggled)
+        self.expect(raw, 400)
+        self.assertEqual(raw.count(b"HTTP/1.1 "), 1)
+
+    def test_transfer_encodings(self):
+        self.expect(self.d.raw(post(b"Transfer-Encoding: gzip, chunked\r\n")), 501)
+        self.expect(self.d.raw(post(b"Transfer-Encoding: chunked\r\n") + b"zz\r\n"), 400)
+        chunks = b"".join(b"%x\r\n" % len(PICTURE[i:i + 999]) + PICTURE[i:i + 999] + b"\r\n"
+                          for i in range(0, len(PICTURE), 999)) + b"0\r\n\r\n"
+        self.expect(self.d.raw(post(b"Transfer-Encoding: chunked\r\nConnection: close\r\n")
+                               + chunks), 200)
+
+    def test_endless_chunks_end_at_the_limit(self):
+        with self.d.connect() as s:
+            s.sendall(post(b"Transfer-Encoding: chunked\r\n"))
+            sent = 0
+            try:
+                while sent < 40 << 20:
+                    s.sendall(b"8000\r\n" + b"\xff\xd8\xff" + bytes(0x8000 - 3) + b"\r\n")
+                    sent += 0x8000
+            except OSError:
+                pass
+            self.assertLess(sent, 40 << 20)
+        self.assertEqual(self.one("GET", "/healthz").status, 200)
+
+    def test_expectations(self):
+        with self.d.connect() as s:
+            s.sendall(post(b"Content-Length: %d\r\nExpect: 100-continue\r\n"
+                           b"Connection: close\r\n" % len(PICTURE)))
+            self.assertTrue(s.recv(100).startswith(b"HTTP/1.1 100"))
+            s.sendall(PICTURE)
+            self.expect(read_all(s), 200)
+        self.expect(self.d.raw(post(b"Content-Length: 3\r\nExpect: cake\r\n")), 417)
+
+    def slow(self, first, rest):
+        """Sends the rest byte by byte; returns how long the server put up with it."""
+        start = time.monotonic()
+        with self.d.connect() as s:
+            s.sendall(first)
+            s.settimeout(0.05)
+            for byte in rest:
+                try:
+                    if s.recv(1000) == b"":
+                        break
+                except TimeoutError:
+                    pass
+                except ConnectionResetError:
+                    break
+                try:
+                    s.sendall(bytes([byte]))
+                except OSError:
+                    break
+        return time.monotonic() - start
+
+    def test_slow_headers_and_bodies_meet_an_absolute_deadline(self):
+        took = self.slow(b"GET /people HTTP/1.1\r\n", b"X-A: " + b"b" * 200)
+        self.assertLess(took, 2 * TIMEOUT_MS / 1000 + 1.5)
+        took = self.slow(post(b"Content-Length: 5000\r\n"), PICTURE[:200])
+        self.assertLess(took, 2 * TIMEOUT_MS / 1000 + 1.5)
+
+    def test_a_short_body_stores_nothing(self):
+        with self.d.connect() as s:
+            s.sendall(post(b"Content-Length: %d\r\n" % len(PICTURE), b"/enroll?person_id=half")
+                      + PICTURE[:-100])
+        self.assertEqual(self.one("GET", "/people/half").status, 404)
+
+    def test_pipelined_requests_are_answered_in_order(self):
+        raw = self.d.raw(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+                         b"GET /nope HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        self.assertLess(raw.find(b" 200 OK"), raw.find(b" 404 "))
+        self.assertIn(b" 200 OK", raw)
+
+    def test_oversized_heads(self):
+        self.expect(self.d.raw(b"GET /people HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20000
+                               + b"\r\n\r\n"), 431)
+        self.expect(self.d.raw(b"GET /people HTTP/1.1\r\nHost: x\r\n"
+                               + b"".join(b"X%d: y\r\n" % i for i in range(2000)) + b"\r\n"), 431)
+        self.expect(self.d.raw(b"GET /people?after=" + b"a" * 20000
+                               + b" HTTP/1.1\r\nHost: x\r\n\r\n"), 414)
+
+    def test_other_protocols(self):
+        self.expect(self.d.raw(b"GET / HTTP/3.0\r\nHost: x\r\n\r\n"), 505)
+        self.assertIn(status_of(self.d.raw(b"GET /people\r\n\r\n")), (0, 400))
+        self.d.raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(100))
+        self.expect(self.d.raw(b"GET /people HTTP/1.1\r\n\r\n"), 400)
+
+    def test_nul_and_broken_escapes_in_the_address(self):
+        for path in (b"/people%00x", b"/people/a%0", b"/people/%zz", b"/peo\x01ple",
+                     b"/people/a%00b"):
+            self.expect(self.d.raw(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n\r\n"), 400)
+
+    def test_content_types(self):
+        for kind in ("image/png", "application/octet-stream", "text/plain",
+                     "application/x-www-form-urlencoded"):
+            r = self.one("POST", "/verify?person_id=p", body=PICTURE,
+                         headers={"Content-Type": kind})
+            self.assertEqual((r.status, r.json["code"]), (415, "not_a_jpeg"), kind)
+        png = b"\x89PNG\r\n\x1a\n" + bytes(100)
+        r = self.d.post("/verify?person_id=p", png)
+        self.assertEqual((r.status, r.json["code"]), (415, "not_a_jpeg"))
+        r = self.d.post("/verify?person_id=p", b"")
+        self.assertEqual((r.status, r.json["code"]), (400, "bad_request"))
+
+    def test_multipart_that_is_wrong(self):
+        good, headers = multipart([("image", PICTURE), ("person_id", b"p")])
+        kind = headers["Content-Type"]
+        cases = [(good, "multipart/form-data"), (good, kind + "x" * 70),
+                 (good[:-10], kind), (good.replace(b"----b7--", b"----b7"), kind),
+                 (multipart([("image", PICTURE), ("person_id", b"p"), ("person_id", b"q")])[0],
+                  kind),
+                 (multipart([("person_id", b"p")])[0], kind),
+                 (multipart([("image", PICTURE), ("person_id", b"p"), ("x", b"y")])[0], kind),
+                 (multipart([("image", PICTURE), ("image", PICTURE), ("person_id", b"p")])[0],
+                  kind)]
+        for body, content_type in cases:
+            r = self.one("POST", "/verify", body=body, headers={"Content-Type": content_type})
+            self.assertEqual(r.status, 400, (content_type, body[-60:], r.body))
+        self.assertEqual(self.one("POST", "/verify", body=good, headers=headers).status, 200)
+
+    def test_json_that_is_wrong(self):
+        good, headers = as_json([PICTURE], person_id="p")
+        image = json.loads(good)["image"]
+        cases = [good[:-1], good + "x", good.replace("{", "[", 1), '{"image":"%%%%"}',
+                 '{"person_id":"p","person_id":"q","image":"' + image + '"}',
+                 '{"person_id":"p\\u0000","image":"' + image + '"}',
+                 '{"person_id":1e999,"image":"' + image + '"}',
+                 '{"a":' + "[" * 2000 + "]" * 2000 + "}",
+                 '{"person_id":"p"}', '{"person_id":"p","image":5}', "", "null",
+                 '{"person_id":"p","colour":"red","image":"' + image + '"}']
+        for body in cases:
+            r = self.one("POST", "/verify", body=body.encode(), headers=headers)
+            self.assertEqual(r.status, 400, (body[:60], r.body))
+        r = self.one("POST", "/verify", body=b'{"person_id":"\xff"}', headers=headers)
+        self.assertEqual(r.status, 400)
+        self.assertEqual(self.one("POST", "/verify", body=good, headers=headers).status, 200)
+
+    def test_request_ids_are_echoed_if_sane(self):
+        r = self.one("GET", "/healthz", headers={"X-Request-Id": "door-7.a_B"})
+        self.assertEqual(r.headers["X-Request-Id"], "door-7.a_B")
+        r = self.one("GET", "/healthz", headers={"X-Request-Id": "a b\"c"})
+        self.assertNotIn('"', r.headers["X-Request-Id"])
+
+    def test_head_and_gets_with_bodies(self):
+        r = self.one("HEAD", "/people")
+        self.assertEqual((r.status, r.body), (200, b""))
+        self.assertEqual(self.one("GET", "/people", body=b"x").status, 400)
+
+    def test_health_and_version(self):
+        self.assertEqual(self.one("GET", "/healthz").json, {"status": "alive"})
+        j = self.one("GET", "/readyz").json
+        self.assertEqual(j["status"], "ready")
+        self.assertGreater(j["selftest_score"], 0.98)
+        self.assertEqual(self.one("GET", "/version").json["limits"]["body_max_bytes"], 256 << 10)
+
+
+class Crowds(unittest.TestCase):
+    def test_a_full_house_is_answered_503_at_once(self):
+        with Daemon(workers=1, queue_max=0, min_face_px=60, request_timeout_ms=5000) as d:
+            d.post("/enroll?person_id=p", PICTURE)
+            with d.connect() as s:
+                s.sendall(post(b"Content-Length: 5000\r\n") + PICTURE[:100])
+                self.assertTrue(wait_for(
+                    lambda: d.post("/verify?person_id=p", PICTURE).status == 503))
+                r = d.post("/verify?person_id=p", PICTURE)
+                self.assertEqual((r.json["code"], r.headers["Retry-After"]), ("busy", "1"))
+                self.assertEqual(d.get("/healthz").status, 200)
+            # The client left: its place is free again.
+            self.assertTrue(wait_for(
+                lambda: d.post("/verify?person_id=p", PICTURE).status == 200))
+
+    def test_one_address_has_its_share(self):
+        with Daemon(connections_per_ip=3) as d:
+            held = [d.connect() for _ in range(3)]
+            for s in held:
+                s.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+                self.assertEqual(status_of(s.recv(1000)), 200)
+            self.assertEqual(d.raw(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"), b"")
+            for s in held:
+                s.close()
+            self.assertTrue(wait_for(
+                lambda: status_of(d.raw(b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+                                        b"Connection: close\r\n\r\n")) == 200))
+
+    def test_clients_that_leave_while_their_picture_is_worked_on(self):
+        large = face("obama-720p.jpg")
+        with Daemon(min_face_px=20) as d:
+            d.post("/enroll?person_id=p", PICTURE)
+            descriptors = d.descriptors()
+            for _ in range(20):
+                with d.connect() as s:
+                    s.sendall(post(b"Content-Length: %d\r\n" % len(large)) + large)
+            self.assertTrue(wait_for(
+                lambda: d.request("POST", "/verify?person_id=p", PICTURE, JPEG).status == 200))
+            self.assertTrue(wait_for(lambda: d.descriptors() <= descriptors))
+
+
+if __name__ == "__main__":
+    unittest.main()

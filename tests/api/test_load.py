@@ -1,0 +1,145 @@
+"""Many clients at once: same answers, bounded memory, a network thread that is
+never busy. SOAK=1 runs 10,000 requests instead of 600."""
+
+import os
+import random
+import threading
+import time
+import unittest
+
+from daemon import JPEG, Daemon, face, sanitized, small_face, wait_for
+
+RSS_MAX_KIB = 16 << 10
+
+
+def in_threads(count, work):
+    """Runs work(i) in threads and raises what any of them raised."""
+    errors = []
+
+    def guarded(i):
+        try:
+            work(i)
+        except Exception as e:  # pylint: disable=broad-except
+            errors.append(e)
+
+    threads = [threading.Thread(target=guarded, args=(i,)) for i in range(count)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    if errors:
+        raise errors[0]
+
+
+class Load(unittest.TestCase):
+    def test_parallel_requests_give_the_scores_of_lonely_ones(self):
+        pictures = [small_face(n) for n in ("obama2.jpg", "biden.jpg", "biden2.jpg")]
+        with Daemon(min_face_px=60) as d:
+            d.post("/enroll?person_id=p", small_face("obama.jpg"))
+            lonely = [d.post("/verify?person_id=p", p).json["score"] for p in pictures]
+
+            def work(i):
+                for k in range(8):
+                    n = (i + k) % 3
+                    self.assertEqual(d.post("/verify?person_id=p", pictures[n]).json["score"],
+                                     lonely[n])
+
+            in_threads(6, work)
+
+    def test_health_is_answered_at_once_while_every_worker_computes(self):
+        large = face("obama-720p.jpg")
+        with Daemon(min_face_px=20) as d:
+            d.post("/enroll?person_id=p", small_face("obama.jpg"))
+            stop = threading.Event()
+            took = []
+
+            def work(i):
+                if i > 0:
+                    while not stop.is_set():
+                        d.post("/verify?person_id=p", large)
+                    return
+                try:
+                    for _ in range(60):
+                        start = time.monotonic()
+                        self.assertEqual(d.get("/healthz").status, 200)
+                        took.append(time.monotonic() - start)
+                finally:
+                    stop.set()
+
+            in_threads(6, work)
+            # The test's own threads share the processors: judge the bulk.
+            took.sort()
+            if not sanitized():
+                self.assertLess(took[len(took) * 8 // 10], 0.05, took)
+
+    def test_mixed_requests_leave_memory_and_descriptors_flat(self):
+        total = 10000 if os.environ.get("SOAK") else 600
+        pictures = [small_face(n) for n in ("obama.jpg", "biden.jpg", "biden2.jpg")]
+        pictures.append(face("obama-720p.jpg"))
+        with Daemon(min_face_px=60) as d:
+            left, lock = [total], threading.Lock()
+            seen = []
+
+            def one(r):
+                picture = r.choice(pictures)
+                who = f"/enroll?mode=replace&person_id=p{r.randrange(40)}"
+                ask = f"/verify?person_id=p{r.randrange(40)}"
+                kind = r.random()
+                if kind < 0.3:
+                    return d.post(who, picture)
+                if kind < 0.6:
+                    return d.post(ask, picture)
+                if kind < 0.7:
+                    return d.post("/identify", picture)
+                if kind < 0.8:
+                    return d.post(ask, picture[:len(picture) // 2])
+                if kind < 0.85:
+                    return d.request("POST", ask, r.randbytes(40000), JPEG)
+                if kind < 0.9:
+                    return d.request("DELETE", f"/people/p{r.randrange(40)}")
+                return d.get(r.choice(("/logs", "/people", "/readyz", "/nope")))
+
+            def work(i):
+                r = random.Random(i)
+                while True:
+                    with lock:
+                        if left[0] == 0:
+                            return
+                        left[0] -= 1
+                        if left[0] in (total // 2, 0):
+                            seen.append((d.status("VmRSS"), d.descriptors()))
+                    status = one(r).status
+                    self.assertIn(status, (200, 201, 204, 404, 415, 422))
+
+            in_threads(6, work)
+            half, full = seen
+            print(f"resident after {total // 2}: {half[0]} KiB, after {total}: {full[0]} KiB")
+            self.assertLessEqual(full[1], half[1] + 6)
+            if not sanitized():
+                self.assertLessEqual(full[0], half[0] + 256)
+                self.assertLessEqual(d.status("VmHWM"), RSS_MAX_KIB)
+            self.assertEqual(d.stop(), (0, ""))
+
+    def test_sigterm_under_load_finishes_what_was_begun(self):
+        picture = small_face("obama.jpg")
+        with Daemon(min_face_px=60) as d:
+            d.post("/enroll?person_id=p", picture)
+            answered = []
+
+            def work(i):
+                if i == 0:
+                    self.assertTrue(wait_for(lambda: len(answered) > 5))
+                    self.assertEqual(d.stop(), (0, ""))
+                    return
+                while True:
+                    try:
+                        answered.append(d.post("/verify?person_id=p", picture).json["decision"])
+                    except OSError:
+                        return
+
+            in_threads(5, work)
+            self.assertEqual(set(answered), {"allow"})
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,121 @@
+"""Starts that must fail: one clear line, a documented exit status, nothing lost."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from daemon import FACEGATED, MODELS, Daemon, clean_environment, run_to_end, small_face
+
+CANNOT_START, USAGE = 1, 2
+
+
+class Start(unittest.TestCase):
+    def setUp(self):
+        self.dir = tempfile.mkdtemp(prefix="facegate-api-")
+        self.addCleanup(shutil.rmtree, self.dir)
+
+    def refuse(self, exit_status, *words, **keys):
+        keys = {"listen": "127.0.0.1:0", "data_dir": self.dir, "models_dir": MODELS,
+                "log_level": "error", **keys}
+        done = run_to_end(*[f"--{k}={v}" for k, v in keys.items()])
+        self.assertEqual(done.returncode, exit_status, done.stderr)
+        self.assertEqual(done.stdout, "")
+        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+        for word in words:
+            self.assertIn(word, done.stderr)
+
+    def model(self, change):
+        folder = os.path.join(self.dir, "models")
+        shutil.copytree(MODELS, folder)
+        path = os.path.join(folder, "embedder-accurate.fgm")
+        with open(path, "rb") as f:
+            data = bytearray(f.read())
+        data = change(data)
+        with open(path, "wb") as f:
+            f.write(data)
+        return folder
+
+    def test_configuration(self):
+        self.refuse(USAGE, "colour", colour="red")
+        self.refuse(USAGE, "workers", workers="0")
+        self.refuse(USAGE, "pool_kib", pool_kib="lots")
+        self.refuse(USAGE, "connections_per_ip", connections_per_ip="100", connections_max="50")
+        self.refuse(CANNOT_START, "listen", listen="localhost")
+        self.refuse(CANNOT_START, "listen", listen="256.0.0.1:80")
+        env = {**clean_environment(), "FACEGATE_COLOUR": "red"}
+        done = subprocess.run([FACEGATED], env=env, capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, USAGE)
+        self.assertIn("FACEGATE_COLOUR", done.stderr)
+
+    def test_a_pool_that_is_too_small_names_the_bytes(self):
+        self.refuse(CANNOT_START, "pool_too_small", "902336", pool_kib="512")
+
+    def test_folders(self):
+        self.refuse(CANNOT_START, data_dir="/nonexistent/data")
+        self.refuse(CANNOT_START, "mtcnn.fgm", models_dir="/nonexistent")
+        self.refuse(CANNOT_START, "embedder-other.fgm", embedder="other")
+
+    def test_damaged_models(self):
+        self.refuse(CANNOT_START, "bad_model", models_dir=self.model(lambda d: d[:5000]))
+
+    def test_a_flipped_bit_in_a_model(self):
+        def flip(d):
+            d[500000] ^= 1
+            return d
+        self.refuse(CANNOT_START, "checksum", models_dir=self.model(flip))
+
+    def test_a_newer_model_format(self):
+        def newer(d):
+            d[4] = 9
+            return d
+        self.refuse(CANNOT_START, "version 9", models_dir=self.model(newer))
+
+    def test_a_damaged_database_is_left_alone(self):
+        with Daemon(self.dir, min_face_px=60) as d:
+            d.post("/enroll?person_id=p", small_face("obama.jpg"))
+        path = os.path.join(self.dir, "facegate.db")
+        with open(path, "r+b") as f:
+            f.seek(100)
+            f.write(os.urandom(8000))
+        with open(path, "rb") as f:
+            before = f.read()
+        self.refuse(CANNOT_START, "bad_database")
+        with open(path, "rb") as f:
+            self.assertEqual(f.read(), before)
+
+    def test_a_foreign_file_is_not_touched(self):
+        with open(os.path.join(self.dir, "facegate.db"), "w", encoding="ascii") as f:
+            f.write("this is no database" * 100)
+        self.refuse(CANNOT_START, "bad_database")
+
+    def test_a_second_daemon_on_the_same_data_or_port(self):
+        with Daemon(self.dir) as d:
+            self.refuse(CANNOT_START, "database_busy")
+            other = tempfile.mkdtemp(dir=self.dir)
+            self.refuse(CANNOT_START, "cannot listen", data_dir=other,
+                        listen=f"127.0.0.1:{d.port}")
+
+    def test_more_templates_than_the_gallery_holds(self):
+        with Daemon(self.dir, min_face_px=60) as d:
+            for i in range(3):
+                d.post(f"/enroll?person_id=p{i}", small_face("obama.jpg"))
+        self.refuse(CANNOT_START, "gallery_max", gallery_max="2")
+
+    def test_the_database_is_for_its_owner_alone(self):
+        with Daemon(self.dir):
+            for name in os.listdir(self.dir):
+                mode = os.stat(os.path.join(self.dir, name)).st_mode & 0o777
+                self.assertEqual(mode & 0o077, 0, name)
+
+    def test_what_only_prints(self):
+        self.assertIn("pool_kib = 2048", run_to_end("--print-config").stdout)
+        self.assertEqual(run_to_end("--check-config").returncode, 0)
+        done = run_to_end("--print-budget", f"--models_dir={MODELS}")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("worker pools", done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
