@@ -22,8 +22,8 @@ int main(int argc, char **argv)
 
 	if (argc != 5)
 		return 2;
-	width = (unsigned)atoi(argv[3]);
-	height = (unsigned)atoi(argv[4]);
+	width = (unsigned)strtoul(argv[3], NULL, 10);
+	height = (unsigned)strtoul(argv[4], NULL, 10);
 	f = fopen(argv[1], "rb");
 	g = fopen(argv[2], "wb");
 	if (f == NULL || g == NULL || width == 0 || height == 0)
