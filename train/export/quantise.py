@@ -4,14 +4,18 @@ import numpy as np
 
 from . import fgm
 
+DAMP = 0.001
+
 
 def quantise(w, b, *, op, in_type, out_type, stride, pad, in_scale, in_zero, out_scale, out_zero,
              input, slope=None, residual=fgm.NONE, res_scale=0.0, res_zero=0, in_half=False,
-             clip=None, wide=False):
+             clip=None, wide=False, fit=None):
     """One conv or depthwise layer. w is (out, in, kh, kw), float, batch norm
     folded; scales are real = (q - zero) * scale. in_half: the input's integer q
     stands for q + 1/2 (the s8 pixel rule). clip: largest |w| per channel that
-    the steps reach (default: the largest there is). wide: 16-bit weights."""
+    the steps reach (default: the largest there is). wide: 16-bit weights. fit:
+    called with the steps, gives integer weights and a bias (default: the nearest
+    integers, and b)."""
     steps = 32639 if wide else 127
     out = w.shape[0]
     flat = w.reshape(out, -1)
@@ -21,6 +25,8 @@ def quantise(w, b, *, op, in_type, out_type, stride, pad, in_scale, in_zero, out
         scale = fgm.bf16_up(top / steps * in_scale / out_scale)
         step = scale.astype(np.float64) * out_scale / in_scale
         q = np.clip(np.rint(flat / step[:, None]), -steps, steps)
+        if fit is not None:
+            q, b = fit(step)
         bias = np.rint(b / (step * in_scale) - in_zero * q.sum(1)
                        + (0.5 * q.sum(1) if in_half else 0)).astype(np.int64)
         lo, hi = (-128, 127) if out_type == fgm.S8 else (-32768, 32767)
@@ -42,6 +48,30 @@ def quantise(w, b, *, op, in_type, out_type, stride, pad, in_scale, in_zero, out
         # Coarser weights for the channels whose sums could leave int32.
         top = np.where(bad, top * 1.1, top)
     raise ValueError("sums do not fit int32")
+
+
+def careful(x, w, b):
+    """A fit for quantise: rounds one input's weights after another, and lets the
+    weights not yet rounded make good what each rounding spoils on the inputs x
+    (samples, k), where 8 bits serve a sum of many correlated inputs badly (Frantar
+    and Alistarh 2022). The bias takes up the mean error that remains."""
+    flat = w.transpose(0, 2, 3, 1).reshape(len(w), -1)
+    mean = x.mean(0)
+    cov = np.cov(x, rowvar=False)
+    cov += DAMP * np.trace(cov) / len(cov) * np.eye(len(cov))
+    upper = np.linalg.cholesky(np.linalg.inv(cov)).T
+
+    def fit(step):
+        left, q = flat.copy(), np.zeros_like(flat)
+        for j in range(flat.shape[1]):
+            q[:, j] = np.clip(np.rint(left[:, j] / step), -127, 127)
+            error = (left[:, j] - q[:, j] * step) / upper[j, j]
+            left[:, j + 1:] -= error[:, None] * upper[j, j + 1:]
+        shape = len(w), w.shape[2], w.shape[3], w.shape[1]
+        bias = b + (flat - q * step[:, None]) @ mean
+        return q.reshape(shape).transpose(0, 3, 1, 2).reshape(len(w), -1), bias
+
+    return fit
 
 
 def pool(kernel, channels, input):
