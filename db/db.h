@@ -29,6 +29,7 @@ struct db;
 #define PERSON_NAME_MAX 128 /* bytes */
 #define DOOR_ID_MAX	64
 #define REASON_MAX	32
+#define REQUEST_ID_MAX	64
 
 #define DB_CACHE_MIN_BYTES ((size_t)64 * 1024)
 /* 10,000 people and 100,000 log rows have used under 200 KiB of it. */
@@ -114,7 +115,7 @@ struct match_event {
 	char reason[REASON_MAX];
 	double score, threshold;
 	char model_id[MODEL_ID_MAX];
-	char request_id[64];
+	char request_id[REQUEST_ID_MAX + 1];
 	int64_t total_us;
 	int64_t pool_peak_bytes;
 };

@@ -22,7 +22,7 @@ struct request {
 	struct srv *srv;
 	struct MHD_Connection *connection;
 	const struct route *route;
-	char id[65];			   /* X-Request-Id, given or made */
+	char id[REQUEST_ID_MAX + 1];	   /* X-Request-Id, given or made */
 	char person_id[PERSON_ID_MAX + 1]; /* of the path, if it has one */
 	int64_t row_id;			   /* of the path, if it has one */
 	enum status uri_status;		   /* what the raw address is worth */

@@ -80,7 +80,8 @@ static enum status take_id(struct request *r, const struct route *route,
 		snprintf(r->person_id, sizeof(r->person_id), "%s", id);
 	} else if (route->kind == ROUTE_ROW) {
 		r->row_id = strtoll(id, &end, 10);
-		if (*end != '\0' || r->row_id < 1 || strlen(id) > 18)
+		if (*end != '\0' || r->row_id < 1 || strlen(id) > 18 ||
+		    strspn(id, "0123456789") != strlen(id))
 			return err_set(&r->err, ST_BAD_REQUEST,
 				       "the number in the path is not one");
 	}

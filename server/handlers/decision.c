@@ -42,7 +42,7 @@ static void fill_event(struct match_event *ev, const struct request *r,
 	ev->threshold = (double)o->cut;
 	snprintf(ev->model_id, sizeof(ev->model_id), "%s",
 		 engine_info(r->srv->engine)->model_id);
-	snprintf(ev->request_id, sizeof(ev->request_id), "%.63s", r->id);
+	snprintf(ev->request_id, sizeof(ev->request_id), "%s", r->id);
 	ev->total_us = (int64_t)(srv_now_us() - r->start_us);
 	ev->pool_peak_bytes = (int64_t)p->receipt.pool_peak_bytes;
 }

@@ -1,4 +1,5 @@
 /* GET /logs and GET /logs/{id}: the match log, newest first. */
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,7 +42,7 @@ static bool parse_time(const char *s, int64_t *ms)
 	if (strlen(s) > 32)
 		return false;
 	*ms = strtoll(s, &end, 10);
-	if (end != s && *end == '\0' && *ms >= 0)
+	if (isdigit((unsigned char)*s) && *end == '\0' && strlen(s) <= 18)
 		return true;
 	if (sscanf(s, "%4d-%2d-%2dT%2d:%2d:%2d%n", &y, &mo, &d, &h, &mi, &sec,
 		   &n) != 6 ||
@@ -113,6 +114,8 @@ static enum status read_filter(struct request *r, struct log_filter *f,
 		st = time_filter(r, "from", &f->from_ms);
 	if (st == ST_OK)
 		st = time_filter(r, "to", &f->to_ms);
+	if (f->to_ms == 0 && request_param(r, "to") != NULL)
+		f->to_ms = -1; /* 0 would mean any time */
 	if (st == ST_OK)
 		st = request_int(r, "before", 1, INT64_MAX, 0, &f->before_id);
 	if (st == ST_OK)
