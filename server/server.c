@@ -38,7 +38,7 @@ static bool sane_request_id(const char *id)
 	size_t n = strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 			      "abcdefghijklmnopqrstuvwxyz0123456789._-");
 
-	return n >= 1 && n <= 64 && id[n] == '\0';
+	return n >= 1 && n <= REQUEST_ID_MAX && id[n] == '\0';
 }
 
 static void name_request(struct request *r)
@@ -58,6 +58,9 @@ static enum MHD_Result send_answer(struct request *r)
 	enum MHD_Result ok = MHD_NO;
 
 	deadline_restart(deadline_of(r->connection));
+	/* Before the answer leaves: a client that has it may ask again at
+	 * once, and must not be told that its own request is in the way. */
+	worker_return_upload(r);
 	if (r->response != NULL) {
 		ok = MHD_queue_response(r->connection, (unsigned)r->http_status,
 					r->response);
@@ -122,7 +125,9 @@ static enum MHD_Result on_headers(struct request *r, const char *method,
 	r->started = true;
 	r->start_us = srv_now_us();
 	name_request(r);
-	if (r->uri_status != ST_OK)
+	if (atomic_load(&r->srv->draining))
+		err_set(&r->err, ST_NOT_READY, "the daemon is stopping");
+	else if (r->uri_status != ST_OK)
 		err_set(&r->err, r->uri_status, "the address is not valid");
 	if (r->err.status != ST_OK || guard_headers(r, method) != ST_OK ||
 	    router_find(r, method, url, allow) != ST_OK ||
@@ -171,8 +176,8 @@ static enum MHD_Result on_body(struct request *r, const char *data,
 	/* A worker is lent only to a client that has sent a ring full, or all:
 	 * a slow one waits in its own slot. */
 	if (*size > 0) {
-		if (!r->dispatched)
-			worker_dispatch(r);
+		if (!r->dispatched && !worker_dispatch(r))
+			return MHD_NO;
 		MHD_suspend_connection(r->connection);
 		if (!upload_want_room(r->upload))
 			MHD_resume_connection(r->connection);
@@ -192,8 +197,8 @@ static enum MHD_Result on_end(struct request *r)
 	if (!r->body_ended) {
 		r->body_ended = true;
 		upload_finish(r->upload);
-		if (!r->dispatched)
-			worker_dispatch(r);
+		if (!r->dispatched && !worker_dispatch(r))
+			return MHD_NO;
 	}
 	pthread_mutex_lock(&r->lock);
 	done = r->done;
@@ -391,7 +396,9 @@ void srv_close(struct srv *srv)
 				 (uint64_t)srv->cfg.request_timeout_ms * 1000;
 		struct timespec tick = { 0, 10000000 };
 
-		/* No new connections; those at work may finish. */
+		/* No new connections, and no new requests on old ones; those
+		 * at work may finish. */
+		atomic_store(&srv->draining, true);
 		if (fd != MHD_INVALID_SOCKET)
 			close(fd);
 		while (atomic_load(&srv->active) > 0 && srv_now_us() < until)

@@ -24,9 +24,10 @@ struct srv {
 	struct MHD_Daemon *daemon;
 	char host[CFG_TEXT_MAX];
 	unsigned port;
-	atomic_bool stopping;
-	atomic_int active; /* requests in their slots */
-	atomic_uint made;  /* for request ids */
+	atomic_bool draining; /* nothing new is begun */
+	atomic_bool stopping; /* workers leave when the queue is empty */
+	atomic_int active;    /* requests in their slots */
+	atomic_uint made;     /* for request ids */
 	uint32_t id_salt;
 
 	pthread_mutex_t enrol_lock; /* room, commit and gallery are one step */

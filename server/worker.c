@@ -29,21 +29,28 @@ static struct request *pop(struct request **first, struct request **last)
 	return r;
 }
 
-void worker_dispatch(struct request *r)
+bool worker_dispatch(struct request *r)
 {
 	struct srv *srv = r->srv;
 
+	pthread_mutex_lock(&srv->queue_lock);
+	/* Under the lock of the queue, so that no request enters it after the
+	 * last worker has found it empty. */
+	if (atomic_load(&srv->stopping)) {
+		pthread_mutex_unlock(&srv->queue_lock);
+		return false;
+	}
 	pthread_mutex_lock(&r->lock);
 	r->dispatched = true;
 	r->holders++;
 	pthread_mutex_unlock(&r->lock);
-	pthread_mutex_lock(&srv->queue_lock);
 	if (r->route->urgent)
 		push(&srv->urgent, &srv->urgent_last, r);
 	else
 		push(&srv->patient, &srv->patient_last, r);
 	pthread_cond_signal(&srv->queue_filled);
 	pthread_mutex_unlock(&srv->queue_lock);
+	return true;
 }
 
 static void run(struct request *r, unsigned slot)
@@ -169,4 +176,15 @@ bool worker_take_upload(struct request *r)
 		r->upload = srv->uploads[--srv->uploads_free];
 	pthread_mutex_unlock(&srv->slots_lock);
 	return r->upload != NULL;
+}
+
+void worker_return_upload(struct request *r)
+{
+	struct srv *srv = r->srv;
+
+	pthread_mutex_lock(&srv->slots_lock);
+	if (r->upload != NULL)
+		srv->uploads[srv->uploads_free++] = r->upload;
+	r->upload = NULL;
+	pthread_mutex_unlock(&srv->slots_lock);
 }

@@ -9,8 +9,9 @@ enum status worker_start_all(struct srv *srv, struct errinfo *err) MUST_CHECK;
 /* Ends the threads after the queue has run empty. */
 void worker_stop_all(struct srv *srv);
 
-/* Hands a request over. Doors' requests go ahead of all others. */
-void worker_dispatch(struct request *r);
+/* Hands a request over. Doors' requests go ahead of all others. False when the
+ * workers are leaving: nobody would answer. */
+bool worker_dispatch(struct request *r) MUST_CHECK;
 
 /* A slot for a new request; NULL when all are taken. */
 struct request *worker_take_request(struct srv *srv);
@@ -19,5 +20,8 @@ void worker_release(struct request *r);
 
 /* An upload slot for r; false when all are taken. */
 bool worker_take_upload(struct request *r);
+/* Gives it back, if r has one. By the network thread, when no worker has r or
+ * the worker is done with it. */
+void worker_return_upload(struct request *r);
 
 #endif

@@ -18,7 +18,7 @@ void handle_readyz(struct request *r, unsigned slot)
 {
 	float score = 0.0f;
 
-	if (atomic_load(&r->srv->stopping))
+	if (atomic_load(&r->srv->draining))
 		err_set(&r->err, ST_NOT_READY, "the daemon is stopping");
 	if (r->err.status == ST_OK &&
 	    selftest_run(r->srv->engine, slot, &score, &r->err) == ST_OK &&
