@@ -154,6 +154,14 @@ def wait_for(condition, seconds=20):
     return False
 
 
+def made(photo, width, height, *options):
+    """A JPEG of that size made of a photograph, or of noise for "-"; see mkjpeg.c."""
+    with tempfile.NamedTemporaryFile(suffix=".jpg") as f:
+        source = photo if photo == "-" else os.path.join(FACES, photo)
+        subprocess.run([MKJPEG, source, f.name, str(width), str(height), *options], check=True)
+        return f.read()
+
+
 def multipart(parts, boundary="----b7"):
     """parts: (name, bytes). Returns the body and its headers."""
     out = b""

@@ -2,7 +2,7 @@
 
 import unittest
 
-from daemon import Daemon, as_json, face, multipart, small_face
+from daemon import Daemon, as_json, face, made, multipart, small_face
 
 A1, A2, A3 = "obama.jpg", "obama2.jpg", "obama-720p.jpg"
 B1, B2 = "biden.jpg", "biden2.jpg"
@@ -47,6 +47,43 @@ class Decisions(unittest.TestCase):
         self.assertEqual(raw["score"], coded["score"])
         self.assertEqual(raw["face"], coded["face"])
 
+    def forms(self, route, pictures):
+        """The same request as a form and as JSON, and raw if it can be."""
+        if len(pictures) == 1:
+            yield self.d.post(route, pictures[0])
+        yield self.d.request("POST", route, *multipart([("image", p) for p in pictures]))
+        yield self.d.request("POST", route, *as_json(pictures))
+
+    def test_every_route_takes_every_form(self):
+        one, two = [small_face(A1)], [small_face(A1), small_face(A2)]
+        for route, pictures, same in (("/identify", one, "score"), ("/detect", one, "faces"),
+                                      ("/compare", two, "score"), ("/compare", two, "faces")):
+            answers = list(self.forms(route, pictures))
+            self.assertEqual([r.status for r in answers], [200] * len(answers), route)
+            for r in answers:
+                self.assertEqual(r.json[same], answers[0].json[same], route)
+        for count in (one, two):
+            for i, r in enumerate(self.forms(f"/enroll?person_id=forms{len(count)}", count)):
+                self.assertEqual((r.status, len(r.json["enrolled"])), (201, len(count)))
+                self.assertEqual(r.json["templates"], len(count) * (i + 1))
+            self.assertEqual(self.d.request("DELETE", f"/people/forms{len(count)}").status, 204)
+
+    def test_parameters_of_the_query_and_of_the_body_are_one_set(self):
+        body, headers = multipart([("image", small_face(A1)), ("door_id", b"east")])
+        r = self.d.request("POST", "/verify?person_id=a", body, headers)
+        self.assertEqual((r.status, r.json["person_id"], r.json["door_id"]), (200, "a", "east"))
+        r = self.d.request("POST", "/verify?person_id=a&door_id=west", body, headers)
+        self.assertEqual((r.status, r.json["code"]), (400, "bad_request"))
+
+    def test_a_stranger_is_not_named(self):
+        with Daemon(min_face_px=40) as d:
+            d.post("/enroll?person_id=a", small_face(A1))
+            j = d.post("/identify?top=10", small_face(B1)).json
+            self.assertEqual((j["decision"], j["reason"]), ("deny", "below_threshold"))
+            self.assertEqual((j["person_id"], j["name"], j["template_id"], j["candidates"]),
+                             (None, None, None, []))
+            self.assertIsNone(d.get(f"/logs/{j['log_id']}").json["person_id"])
+
     def test_identify_ranks_persons_and_names_nobody_below_the_cut(self):
         j = self.d.post("/identify?top=5", face(A2)).json
         self.assertEqual((j["decision"], j["person_id"]), ("allow", "a"))
@@ -90,6 +127,23 @@ class Decisions(unittest.TestCase):
         self.assertEqual(self.d.get("/logs?min_score=0.99&door_id=south").json["logs"], [])
         self.assertEqual(self.d.get("/logs?from=yesterday").status, 400)
         self.assertEqual(self.d.get("/logs?decision=maybe").status, 400)
+        self.assertEqual(self.d.get("/logs?to=0").json["logs"], [])
+
+    def test_a_row_of_the_log_says_what_the_answer_said(self):
+        name = "r" * 64
+        j = self.d.request("POST", "/verify?person_id=a&door_id=row", small_face(A2),
+                           {"Content-Type": "image/jpeg", "X-Request-Id": name}).json
+        row = self.d.get(f"/logs/{j['log_id']}").json
+        for key in ("decision", "reason", "person_id", "door_id", "score", "threshold", "model",
+                    "pool_peak_bytes", "at"):
+            self.assertEqual(row[key], j[key], key)
+        self.assertEqual((row["route"], row["request_id"]), ("verify", name))
+        for query in ("person_id=a&door_id=row", "reason=match&door_id=row",
+                      f"from={row['at']}&door_id=row", "min_score=0.5&door_id=row"):
+            self.assertEqual(self.d.get("/logs?" + query).json["logs"], [row], query)
+        for query in ("person_id=b&door_id=row", "reason=no_face&door_id=row",
+                      f"to={row['at']}&door_id=row"):
+            self.assertEqual(self.d.get("/logs?" + query).json["logs"], [], query)
 
 
 class Enrolment(unittest.TestCase):
@@ -135,6 +189,45 @@ class Enrolment(unittest.TestCase):
         self.assertEqual((j["decision"], j["reason"], j["candidates"]),
                          ("deny", "no_templates", []))
 
+    def test_identify_ranks_each_person_once(self):
+        for who, picture in (("x", A1), ("x", A2), ("y", A2), ("z", B1)):
+            self.assertEqual(self.d.post(f"/enroll?person_id={who}", small_face(picture)).status,
+                             201)
+        j = self.d.post("/identify?top=5", small_face(A1)).json
+        self.assertEqual([c["person_id"] for c in j["candidates"]], ["x", "y"])
+        scores = [c["score"] for c in j["candidates"]]
+        self.assertGreater(scores[0], scores[1])
+        self.assertGreaterEqual(scores[1], j["threshold"])
+        self.assertEqual((j["person_id"], j["score"]), ("x", scores[0]))
+        j = self.d.post("/identify?top=1", small_face(A1)).json
+        self.assertEqual([c["person_id"] for c in j["candidates"]], ["x"])
+        for top in ("0", "11", "-1", "%2B5", "%0A5", "x", ""):
+            self.assertEqual(self.d.post(f"/identify?top={top}", small_face(A1)).status, 400, top)
+
+    def test_an_empty_gallery_knows_nobody(self):
+        j = self.d.post("/identify", small_face(A1)).json
+        self.assertEqual((j["decision"], j["reason"], j["candidates"]),
+                         ("deny", "no_templates", []))
+        self.assertEqual(self.d.get("/people").json, {"people": [], "next": None})
+        self.assertEqual(self.d.request("DELETE", "/people/p").status, 404)
+
+    def test_a_name_stays_until_another_is_given(self):
+        for name, shown in (("&name=One", "One"), ("", "One"), ("&name=Two", "Two")):
+            r = self.d.post("/enroll?mode=replace&person_id=p" + name, small_face(A1))
+            self.assertEqual(r.json["name"], shown)
+            self.assertEqual(self.d.get("/people/p").json["name"], shown)
+
+    def test_two_people_in_one_picture(self):
+        both = made(A1, 1000, 600, "twice", "noise=0")
+        self.assertEqual(len(self.d.post("/detect", both).json["faces"]), 2)
+        r = self.d.post("/enroll?person_id=p", both)
+        self.assertEqual((r.status, r.json["code"], r.json["found"]), (422, "several_faces", 2))
+        self.assertEqual(self.d.get("/people").json["people"], [])
+        self.d.post("/enroll?person_id=p", small_face(A1))
+        for route in ("/verify?person_id=p", "/identify"):
+            j = self.d.post(route, both).json
+            self.assertEqual((j["decision"], j["reason"]), ("deny", "several_faces"))
+
     def test_people_are_listed_by_cursor(self):
         for p in ("c", "a", "b"):
             self.d.post(f"/enroll?person_id={p}", small_face(A1))
@@ -157,7 +250,7 @@ class Enrolment(unittest.TestCase):
         for query in ("person_id=", "person_id=" + "x" * 65, "person_id=a%2Fb", "person_id=..",
                       "person_id=%E2%80%AEx", "person_id=a%22", "name=x",
                       "person_id=p&name=" + "x" * 129, "person_id=p&name=%01",
-                      "person_id=p&mode=sometimes", "person_id=p&person_id=q",
+                      "person_id=p&name=%FF", "person_id=p&mode=sometimes", "person_id=p&person_id=q",
                       "person_id=p&colour=red"):
             r = self.d.post("/enroll?" + query, small_face(A1))
             self.assertEqual(r.status, 400, query)

@@ -1,6 +1,7 @@
 """Hostile and careless HTTP clients, over raw sockets."""
 
 import json
+import socket
 import time
 import unittest
 
@@ -77,7 +78,12 @@ class Protocol(unittest.TestCase):
 
     def test_transfer_encodings(self):
         self.expect(self.d.raw(post(b"Transfer-Encoding: gzip, chunked\r\n")), 501)
-        self.expect(self.d.raw(post(b"Transfer-Encoding: chunked\r\n") + b"zz\r\n"), 400)
+        self.expect(self.d.raw(post(b"Transfer-Encoding: identity\r\n")), 501)
+        self.expect(self.d.raw(post(b"Transfer-Encoding: chunked\r\n"
+                                    b"Transfer-Encoding: identity\r\n") + b"0\r\n\r\n"), 400)
+        for size, status in ((b"zz", 400), (b"-5", 400), (b"f" * 18, 413)):
+            self.expect(self.d.raw(post(b"Transfer-Encoding: chunked\r\n") + size + b"\r\n"),
+                        status)
         chunks = b"".join(b"%x\r\n" % len(PICTURE[i:i + 999]) + PICTURE[i:i + 999] + b"\r\n"
                           for i in range(0, len(PICTURE), 999)) + b"0\r\n\r\n"
         self.expect(self.d.raw(post(b"Transfer-Encoding: chunked\r\nConnection: close\r\n")
@@ -94,6 +100,11 @@ class Protocol(unittest.TestCase):
             except OSError:
                 pass
             self.assertLess(sent, 40 << 20)
+        # One chunk too much: there the answer can still be read.
+        body = PICTURE + bytes((256 << 10) + 1 - len(PICTURE))
+        raw = self.d.raw(post(b"Transfer-Encoding: chunked\r\n")
+                         + b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n")
+        self.expect(raw, 413, "body_too_large")
         self.assertEqual(self.one("GET", "/healthz").status, 200)
 
     def test_expectations(self):
@@ -135,7 +146,35 @@ class Protocol(unittest.TestCase):
         with self.d.connect() as s:
             s.sendall(post(b"Content-Length: %d\r\n" % len(PICTURE), b"/enroll?person_id=half")
                       + PICTURE[:-100])
+            s.shutdown(socket.SHUT_WR)
+            self.assertIn(status_of(read_all(s)), (0, 400))
         self.assertEqual(self.one("GET", "/people/half").status, 404)
+
+    def test_a_client_that_sends_all_and_then_half_closes_is_answered(self):
+        with self.d.connect() as s:
+            s.sendall(post(b"Content-Length: %d\r\n" % len(PICTURE)) + PICTURE)
+            s.shutdown(socket.SHUT_WR)
+            self.expect(read_all(s), 200)
+
+    def test_answers_that_nobody_reads_do_not_hold_the_daemon(self):
+        before = self.d.descriptors()
+        with self.d.connect() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            try:
+                for _ in range(20000):
+                    s.send(b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n", socket.MSG_DONTWAIT)
+            except OSError:
+                pass  # all buffers are full
+            self.assertEqual(self.one("GET", "/healthz").status, 200)
+            self.assertTrue(wait_for(lambda: self.d.descriptors() <= before))
+
+    def test_a_kept_connection_serves_many_requests(self):
+        with self.d.connect() as s:
+            for _ in range(20):
+                s.sendall(post(b"Content-Length: 3\r\n") + b"\xff\xd8\xff")
+                self.assertEqual(status_of(s.recv(10000)), 422)
+            s.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            self.expect(read_all(s), 200)
 
     def test_pipelined_requests_are_answered_in_order(self):
         raw = self.d.raw(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -150,6 +189,36 @@ class Protocol(unittest.TestCase):
                                + b"".join(b"X%d: y\r\n" % i for i in range(2000)) + b"\r\n"), 431)
         self.expect(self.d.raw(b"GET /people?after=" + b"a" * 20000
                                + b" HTTP/1.1\r\nHost: x\r\n\r\n"), 414)
+        self.expect(self.d.raw(b"GET /people/" + b"a" * 5000
+                               + b" HTTP/1.1\r\nHost: x\r\n\r\n"), 414, "uri_too_long")
+        # The library has no room left to say so and closes at the deadline.
+        start = time.monotonic()
+        raw = self.d.raw(b"GET /people?" + b"&".join(b"a%d=1" % i for i in range(900))
+                         + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        self.assertIn(status_of(raw), (0, 400, 414, 431))
+        self.assertLess(time.monotonic() - start, 2 * TIMEOUT_MS / 1000 + 1.5)
+
+    def test_headers_that_are_odd(self):
+        end = b"Connection: close\r\n\r\n"
+        get = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+        self.expect(self.d.raw(get + b"Host: y\r\n\r\n"), 400)
+        self.expect(self.d.raw(get + b"X-\0A: b\r\n\r\n"), 400)
+        # Tolerated, as there is nothing in them that could mean two things.
+        self.expect(self.d.raw(get + b"X-A: a\r\n b\r\n" + end), 200)
+        self.expect(self.d.raw(get.replace(b"\r", b"") + end.replace(b"\r", b"")), 200)
+        self.expect(self.d.raw(b"GET /healthz HTTP/1.0\r\n\r\n"), 200)
+        # A length that is not written plainly is none.
+        for line in (b"Content-Length:\r\n 3\r\n", b"Content-Length : 3\r\n"):
+            self.expect(self.d.raw(post(line) + b"\xff\xd8\xff"), 411)
+        for value in (b"3, 3", b"+3", b""):
+            self.expect(self.d.raw(post(b"Content-Length: " + value + b"\r\n")), 400)
+
+    def test_a_nul_in_a_header_ends_its_value_and_hides_nothing(self):
+        raw = self.d.raw(post(b"Content-Length: 3\0 40\r\n")
+                         + b"\xff\xd8\xffGET /nope HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        self.expect(raw, 422, None)
+        self.assertEqual([status_of(raw[i:]) for i in range(len(raw))
+                          if raw.startswith(b"HTTP/1.1 ", i)], [422, 404])
 
     def test_other_protocols(self):
         self.expect(self.d.raw(b"GET / HTTP/3.0\r\nHost: x\r\n\r\n"), 505)
@@ -159,8 +228,14 @@ class Protocol(unittest.TestCase):
 
     def test_nul_and_broken_escapes_in_the_address(self):
         for path in (b"/people%00x", b"/people/a%0", b"/people/%zz", b"/peo\x01ple",
-                     b"/people/a%00b"):
+                     b"/people/a%00b", b"/people?limit=%00", b"/people/%2e%2e", b"/people/a%22b",
+                     b"/people/%E2%80%AEx", b"/people/" + b"a" * 65, b"/people/" + b"a" * 4000,
+                     b"/people/%20", b"/logs/%201", b"/logs/+1", b"/logs/0", b"/logs/1x",
+                     b"/logs/" + b"9" * 19):
             self.expect(self.d.raw(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n\r\n"), 400)
+        for path in (b"/people/", b"/people/../healthz", b"/people/a%2fb", b"http://x/people", b"*"):
+            self.expect(self.d.raw(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n"
+                                   b"Connection: close\r\n\r\n"), 404)
 
     def test_content_types(self):
         for kind in ("image/png", "application/octet-stream", "text/plain",
@@ -231,15 +306,24 @@ class Crowds(unittest.TestCase):
         with Daemon(workers=1, queue_max=0, min_face_px=60, request_timeout_ms=5000) as d:
             d.post("/enroll?person_id=p", PICTURE)
             with d.connect() as s:
-                s.sendall(post(b"Content-Length: 5000\r\n") + PICTURE[:100])
-                self.assertTrue(wait_for(
-                    lambda: d.post("/verify?person_id=p", PICTURE).status == 503))
+                s.sendall(post(b"Content-Length: 5000\r\nExpect: 100-continue\r\n"))
+                self.assertEqual(status_of(s.recv(100)), 100)  # it has its place
+                s.sendall(PICTURE[:100])
                 r = d.post("/verify?person_id=p", PICTURE)
-                self.assertEqual((r.json["code"], r.headers["Retry-After"]), ("busy", "1"))
+                self.assertEqual((r.status, r.json["code"], r.headers["Retry-After"]),
+                                 (503, "busy", "1"))
+                self.assertEqual(d.get("/readyz").status, 503)
                 self.assertEqual(d.get("/healthz").status, 200)
             # The client left: its place is free again.
             self.assertTrue(wait_for(
                 lambda: d.post("/verify?person_id=p", PICTURE).status == 200))
+
+    def test_one_client_is_never_in_its_own_way(self):
+        with Daemon(workers=1, queue_max=0, min_face_px=100) as d:
+            self.assertEqual(d.post("/enroll?person_id=p", PICTURE).status, 201)
+            for _ in range(150):
+                self.assertEqual(d.post("/verify?person_id=p", PICTURE).status, 200)
+                self.assertEqual(d.request("DELETE", "/people/nobody").status, 404)
 
     def test_one_address_has_its_share(self):
         with Daemon(connections_per_ip=3) as d:

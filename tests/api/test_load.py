@@ -1,6 +1,7 @@
 """Many clients at once: same answers, bounded memory, a network thread that is
 never busy. SOAK=1 runs 10,000 requests instead of 600."""
 
+import http.client
 import os
 import random
 import threading
@@ -139,6 +140,55 @@ class Load(unittest.TestCase):
 
             in_threads(5, work)
             self.assertEqual(set(answered), {"allow"})
+
+    def test_sigterm_stops_even_if_kept_connections_go_on_asking(self):
+        picture = small_face("obama.jpg")
+        with Daemon(min_face_px=60) as d:
+            d.post("/enroll?person_id=p", picture)
+            answered, refused = [], []
+
+            def ask_on(c):
+                while True:
+                    c.request("POST", "/verify?person_id=p", picture, JPEG)
+                    r = c.getresponse()
+                    text = r.read()
+                    if r.status == 503:
+                        refused.append((b"not_ready" in text, r.getheader("Connection")))
+                        return
+                    answered.append(r.status)
+
+            def work(i):
+                if i == 0:
+                    self.assertTrue(wait_for(lambda: len(answered) > 10))
+                    start = time.monotonic()
+                    self.assertEqual(d.stop(), (0, ""))
+                    self.assertLess(time.monotonic() - start, 5)
+                    return
+                c = http.client.HTTPConnection("127.0.0.1", d.port, timeout=60)
+                try:
+                    ask_on(c)
+                except (OSError, http.client.HTTPException):
+                    pass  # the daemon had gone before it could refuse
+                finally:
+                    c.close()
+
+            in_threads(7, work)
+            self.assertEqual(set(answered), {200})
+            self.assertLessEqual(set(refused), {(True, "close")})
+
+    def test_sigterm_does_not_wait_for_slow_uploads_beyond_their_deadline(self):
+        with Daemon(min_face_px=60, request_timeout_ms=700, workers=2, queue_max=4) as d:
+            slow = [d.connect() for _ in range(4)]
+            for s in slow:
+                s.sendall(b"POST /detect HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\n"
+                          b"Content-Length: 99999\r\nExpect: 100-continue\r\n\r\n")
+                self.assertIn(b"100 Continue", s.recv(100))
+                s.sendall(small_face("obama.jpg")[:20000])
+            start = time.monotonic()
+            self.assertEqual(d.stop(), (0, ""))
+            self.assertLess(time.monotonic() - start, 5)
+            for s in slow:
+                s.close()
 
 
 if __name__ == "__main__":

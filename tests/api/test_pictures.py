@@ -1,12 +1,10 @@
 """Pictures that are turned, damaged, huge or no pictures at all."""
 
-import os
 import struct
-import subprocess
-import tempfile
+import time
 import unittest
 
-from daemon import FACES, MKJPEG, Daemon, face, sanitized, small_face
+from daemon import Daemon, face, made, sanitized, small_face
 
 from clitool import grey_jpeg
 
@@ -19,9 +17,10 @@ def after_soi(jpeg, extra):
     return jpeg[:2] + extra + jpeg[2:]
 
 
-def orientation(value):
-    return segment(0xe1, b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01" + b"\x01\x12\0\x03\0\0\0\x01"
-                   + struct.pack(">H", value) + b"\0\0\0\0\0\0")
+def orientation(value, order=">"):
+    """An EXIF segment with that one entry, in either byte order."""
+    return segment(0xe1, b"Exif\0\0" + (b"MM" if order == ">" else b"II")
+                   + struct.pack(order + "HLHHHLHHL", 42, 8, 1, 0x112, 3, 1, value, 0, 0))
 
 
 def frame_header(jpeg):
@@ -34,6 +33,27 @@ def frame_header(jpeg):
 def claiming(jpeg, width, height):
     i = frame_header(jpeg)
     return jpeg[:i + 5] + struct.pack(">HH", height, width) + jpeg[i + 9:]
+
+
+def many_scans(scans, side=640):
+    """A progressive picture of 12 bytes a scan, each of which is about one bit of one
+    coefficient of every block: the code "end of band" runs over all of them."""
+    blocks = (side // 8) ** 2
+    run = blocks.bit_length() - 1
+    bits = f"0{blocks - (1 << run):0{run}b}"
+    bits += "1" * (-len(bits) % 8)
+    coded = int(bits, 2).to_bytes(len(bits) // 8, "big")
+    one_code = bytes([1] + 15 * [0])
+    order = [(k, (low + 1 if low < 13 else 0) << 4 | low)
+             for low in range(13, -1, -1) for k in range(1, 64)]
+    order += order[-1:] * scans
+    return b"".join([
+        b"\xff\xd8", segment(0xdb, b"\0" + 64 * b"\x01"),
+        segment(0xc2, struct.pack(">BHHB", 8, side, side, 1) + b"\x01\x11\0"),
+        segment(0xc4, b"\x00" + one_code + b"\0" + b"\x10" + one_code + bytes([run << 4])),
+        segment(0xda, b"\x01\x01\0\0\0\0"), bytes(blocks // 8),
+        *[segment(0xda, bytes([1, 1, 0, k, k, bit])) + coded for k, bit in order[:scans - 1]],
+        b"\xff\xd9"])
 
 
 class Pictures(unittest.TestCase):
@@ -68,6 +88,64 @@ class Pictures(unittest.TestCase):
         plain = self.d.post("/detect", self.picture).json
         self.assertEqual((r["width"], r["height"]), (plain["height"], plain["width"]))
         self.assertEqual(r["orientation"], 6)
+
+    def test_all_eight_orientations_show_the_person_upright(self):
+        plain = made("obama.jpg", 480, 600, "noise=0")
+        box = self.d.post("/detect", plain).json["faces"][0]["box"]
+        for value in range(1, 9):
+            turned = made("obama.jpg", 480, 600, "noise=0", f"turned={value}")
+            for order in (">", "<"):
+                picture = after_soi(turned, orientation(value, order))
+                j = self.verify(picture).json
+                self.assertEqual(j["decision"], "allow", value)
+                for a, b in zip(j["face"]["box"], box):
+                    self.assertAlmostEqual(a, b, delta=6, msg=value)
+            found = self.d.post("/detect", picture).json
+            self.assertEqual((found["width"], found["height"], found["orientation"]),
+                             (480, 600, value))
+
+    def test_an_orientation_that_is_none_is_ignored(self):
+        for extra in (orientation(0), orientation(9), orientation(65535),
+                      orientation(6)[:-8], segment(0xe1, b"Exif\0\0MM"),
+                      segment(0xe1, b"Exif\0\0MM\0\x2a\xff\xff\xff\xff" + bytes(20))):
+            r = self.verify(after_soi(self.picture, extra))
+            self.assertEqual((r.status, r.json.get("decision")), (200, "allow"), extra)
+
+    def test_all_kinds_of_colour_and_coding(self):
+        for kind in ("grey", "cmyk", "ycck", "rgb", "progressive"):
+            r = self.verify(made("obama.jpg", 480, 600, "noise=0", kind))
+            self.assertEqual((r.status, r.json.get("decision")), (200, "allow"), (kind, r.body))
+
+    def test_pictures_too_small_for_any_face(self):
+        for side in (1, 2, 11):
+            tiny = made("-", side, side)
+            r = self.d.post("/enroll?person_id=q", tiny)
+            self.assertEqual((r.status, r.json["code"]), (422, "no_face"), side)
+            self.assertEqual(self.verify(tiny).json["reason"], "no_face")
+            self.assertEqual(self.d.post("/detect", tiny).json["faces"], [])
+
+    def test_noise_is_searched_in_bounded_time_and_memory(self):
+        noise = made("-", 640, 480)
+        with Daemon() as d:
+            start = time.monotonic()
+            r = d.post("/enroll?person_id=q", noise)
+            self.assertEqual((r.status, r.json["code"]), (422, "no_face"))
+            self.assertLess(time.monotonic() - start, 10)
+            self.assertLessEqual(d.post("/detect", noise).json["pool_peak_bytes"], 2 << 20)
+
+    def test_a_picture_of_five_thousand_scans(self):
+        j = self.d.post("/detect", many_scans(64)).json
+        self.assertEqual((j["width"], j["faces"]), (640, []))
+        bomb = many_scans(5000)
+        self.assertLess(len(bomb), 70000)
+        start = time.monotonic()
+        j = self.expect(bomb, 422, "corrupt_jpeg")
+        self.assertEqual((j["limit"], j["found"]), (64, 65))
+        self.assertLess(time.monotonic() - start, 5)
+
+    def test_progressive_pictures_that_claim_more_than_the_pool(self):
+        j = self.expect(claiming(many_scans(60), 4000, 3000), 422, "picture_too_large")
+        self.assertGreater(j["found"], j["limit"])
 
     def test_truncated_at_every_part(self):
         for n in (3, 20, 300, len(self.picture) // 4, len(self.picture) // 2,
@@ -129,9 +207,7 @@ class Pictures(unittest.TestCase):
 
 class Large(unittest.TestCase):
     def test_twelve_megapixels_and_eight_megabytes_in_the_same_pool(self):
-        with tempfile.NamedTemporaryFile(suffix=".jpg") as f:
-            subprocess.run([MKJPEG, os.path.join(FACES, "obama.jpg"), f.name, "4000", "3000"], check=True)
-            big = f.read()
+        big = made("obama.jpg", 4000, 3000)
         self.assertGreater(len(big), 8_000_000)
         with Daemon() as d:
             self.assertEqual(d.post("/enroll?person_id=p", face("obama2.jpg")).status, 201)
@@ -140,6 +216,8 @@ class Large(unittest.TestCase):
             self.assertLessEqual(j["pool_peak_bytes"], 2 << 20)
             if not sanitized():
                 self.assertLessEqual(d.status("VmHWM"), 16 << 10)
+            print(f"4000x3000, {len(big)} bytes: pool {j['pool_peak_bytes']} bytes, "
+                  f"resident at most {d.status('VmHWM')} KiB")
 
 
 if __name__ == "__main__":

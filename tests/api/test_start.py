@@ -54,6 +54,8 @@ class Start(unittest.TestCase):
 
     def test_folders(self):
         self.refuse(CANNOT_START, data_dir="/nonexistent/data")
+        self.refuse(CANNOT_START, data_dir="/proc")
+        self.refuse(CANNOT_START, data_dir=FACEGATED)
         self.refuse(CANNOT_START, "mtcnn.fgm", models_dir="/nonexistent")
         self.refuse(CANNOT_START, "embedder-other.fgm", embedder="other")
 

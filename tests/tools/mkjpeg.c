@@ -1,82 +1,205 @@
-/* Makes a large photograph of a small one, for the tests over HTTP: the picture
- * is scaled to the height asked for, set in the middle of the width, and given
- * noise, so that the file is as heavy as a camera's.
+/* Makes a JPEG of a small photograph, for the tests over HTTP: scaled to the
+ * height asked for, set in the middle of the width, with noise that makes the
+ * file as heavy as a camera's, and coded in one of the ways JPEG allows.
  *
- * usage: mkjpeg IN.jpg OUT.jpg WIDTH HEIGHT
+ * usage: mkjpeg IN.jpg|- OUT.jpg WIDTH HEIGHT [OPTION...]
+ *   grey cmyk ycck rgb   the colours of the file; YCbCr without
+ *   progressive          many scans
+ *   twice                the photograph at both sides
+ *   turned=N             stored so that EXIF orientation N shows it upright
+ *   noise=N quality=N    the noise's height and the quality, 16 and 98
+ * Without a photograph (-) there is noise of every height alone.
  */
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <jpeglib.h>
 
-int main(int argc, char **argv)
+struct photo {
+	unsigned width, height;
+	uint8_t *rgb; /* NULL: none */
+};
+
+struct canvas {
+	unsigned width, height; /* upright */
+	bool twice;
+	int noise, quality, turned;
+	uint32_t state; /* of the noise */
+	J_COLOR_SPACE colours;
+	bool progressive;
+};
+
+static bool load(const char *path, struct photo *p)
 {
 	struct jpeg_decompress_struct in;
-	struct jpeg_compress_struct out;
 	struct jpeg_error_mgr err;
-	unsigned width, height, wide, state = 1;
-	FILE *f, *g;
+	FILE *f = fopen(path, "rb");
 	JSAMPROW row;
-	uint8_t *rgb, *line;
 
-	if (argc != 5)
-		return 2;
-	width = (unsigned)strtoul(argv[3], NULL, 10);
-	height = (unsigned)strtoul(argv[4], NULL, 10);
-	f = fopen(argv[1], "rb");
-	g = fopen(argv[2], "wb");
-	if (f == NULL || g == NULL || width == 0 || height == 0)
-		return 2;
-	in.err = out.err = jpeg_std_error(&err);
+	if (f == NULL)
+		return false;
+	in.err = jpeg_std_error(&err);
 	jpeg_create_decompress(&in);
 	jpeg_stdio_src(&in, f);
 	jpeg_read_header(&in, TRUE);
 	in.out_color_space = JCS_RGB;
 	jpeg_start_decompress(&in);
-	rgb = malloc((size_t)in.output_width * in.output_height * 3);
-	line = malloc((size_t)width * 3);
-	if (rgb == NULL || line == NULL)
-		return 2;
-	while (in.output_scanline < in.output_height) {
-		row = rgb + (size_t)in.output_scanline * in.output_width * 3;
+	p->width = in.output_width;
+	p->height = in.output_height;
+	p->rgb = malloc((size_t)p->width * p->height * 3);
+	while (p->rgb != NULL && in.output_scanline < p->height) {
+		row = p->rgb + (size_t)in.output_scanline * p->width * 3;
 		jpeg_read_scanlines(&in, &row, 1);
 	}
-	wide = in.output_width * height / in.output_height;
+	jpeg_abort_decompress(&in);
+	jpeg_destroy_decompress(&in);
+	fclose(f);
+	return p->rgb != NULL;
+}
+
+static int with_noise(struct canvas *c, int v)
+{
+	c->state = c->state * 1664525u + 1013904223u;
+	v += (int)(c->state >> 16) % (2 * c->noise + 1) - c->noise;
+	return v < 0 ? 0 : v > 255 ? 255 : v;
+}
+
+/* The pixel of the upright picture. */
+static void upright(struct canvas *c, const struct photo *p, unsigned x,
+		    unsigned y, uint8_t rgb[3])
+{
+	unsigned wide = p->rgb ? p->width * c->height / p->height : 0;
+	unsigned left = c->twice ? 0 : (c->width - wide) / 2;
+	const uint8_t *src = NULL;
+
+	if (c->twice && x >= c->width / 2)
+		left = c->width - wide;
+	if (wide <= c->width && x >= left && x < left + wide)
+		src = p->rgb + ((size_t)(y * p->height / c->height) * p->width +
+				(x - left) * p->width / wide) *
+				       3;
+	for (int i = 0; i < 3; i++)
+		rgb[i] = (uint8_t)with_noise(c, src ? src[i] : 90);
+}
+
+/* The pixel as the file stores it. */
+static void stored(struct canvas *c, const struct photo *p, unsigned sx,
+		   unsigned sy, uint8_t *out)
+{
+	unsigned right = c->width - 1, down = c->height - 1;
+
+	switch (c->turned) {
+	case 2:
+		upright(c, p, right - sx, sy, out);
+		break;
+	case 3:
+		upright(c, p, right - sx, down - sy, out);
+		break;
+	case 4:
+		upright(c, p, sx, down - sy, out);
+		break;
+	case 5:
+		upright(c, p, sy, sx, out);
+		break;
+	case 6:
+		upright(c, p, right - sy, sx, out);
+		break;
+	case 7:
+		upright(c, p, right - sy, down - sx, out);
+		break;
+	case 8:
+		upright(c, p, sy, down - sx, out);
+		break;
+	default:
+		upright(c, p, sx, sy, out);
+	}
+}
+
+static bool save(const char *path, struct canvas *c, const struct photo *p)
+{
+	bool four = c->colours == JCS_CMYK || c->colours == JCS_YCCK;
+	struct jpeg_compress_struct out;
+	struct jpeg_error_mgr err;
+	FILE *f = fopen(path, "wb");
+	JSAMPROW line;
+
+	if (f == NULL)
+		return false;
+	out.err = jpeg_std_error(&err);
 	jpeg_create_compress(&out);
-	jpeg_stdio_dest(&out, g);
-	out.image_width = width;
-	out.image_height = height;
-	out.input_components = 3;
-	out.in_color_space = JCS_RGB;
+	jpeg_stdio_dest(&out, f);
+	out.image_width = c->turned >= 5 ? c->height : c->width;
+	out.image_height = c->turned >= 5 ? c->width : c->height;
+	out.input_components = four ? 4 : 3;
+	out.in_color_space = four ? JCS_CMYK : JCS_RGB;
 	jpeg_set_defaults(&out);
-	jpeg_set_quality(&out, 98, TRUE);
+	jpeg_set_colorspace(&out, c->colours);
+	jpeg_set_quality(&out, c->quality, TRUE);
+	if (c->progressive)
+		jpeg_simple_progression(&out);
+	line = malloc((size_t)out.image_width * 4);
+	if (line == NULL)
+		return false;
+	/* In such files the four inks are stored inverted: what is left of red
+	 * is the cyan, and 255 is no black. */
+	memset(line, 255, (size_t)out.image_width * 4);
 	jpeg_start_compress(&out, TRUE);
-	for (unsigned y = 0; y < height; y++) {
-		const uint8_t *src = rgb +
-				     (size_t)(y * in.output_height / height) *
-					     in.output_width * 3;
-
-		for (unsigned x = 0; x < width * 3; x++) {
-			unsigned px = x / 3, left = (width - wide) / 2;
-			int v = 90;
-
-			if (wide <= width && px >= left && px < left + wide)
-				v = src[(px - left) * in.output_width / wide *
-						3 +
-					x % 3];
-			state = state * 1664525u + 1013904223u;
-			v += (int)(state >> 27) - 16;
-			line[x] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
-		}
-		row = line;
-		jpeg_write_scanlines(&out, &row, 1);
+	for (unsigned y = 0; y < out.image_height; y++) {
+		for (unsigned x = 0; x < out.image_width; x++)
+			stored(c, p, x, y, line + x * (four ? 4 : 3));
+		jpeg_write_scanlines(&out, &line, 1);
 	}
 	jpeg_finish_compress(&out);
 	jpeg_destroy_compress(&out);
-	jpeg_destroy_decompress(&in);
-	free(rgb);
 	free(line);
-	fclose(f);
-	return fclose(g) == 0 ? 0 : 2;
+	return fclose(f) == 0;
+}
+
+static bool option(struct canvas *c, const char *text)
+{
+	if (strcmp(text, "grey") == 0)
+		c->colours = JCS_GRAYSCALE;
+	else if (strcmp(text, "cmyk") == 0)
+		c->colours = JCS_CMYK;
+	else if (strcmp(text, "ycck") == 0)
+		c->colours = JCS_YCCK;
+	else if (strcmp(text, "rgb") == 0)
+		c->colours = JCS_RGB;
+	else if (strcmp(text, "progressive") == 0)
+		c->progressive = true;
+	else if (strcmp(text, "twice") == 0)
+		c->twice = true;
+	else
+		return sscanf(text, "turned=%d", &c->turned) == 1 ||
+		       sscanf(text, "noise=%d", &c->noise) == 1 ||
+		       sscanf(text, "quality=%d", &c->quality) == 1;
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	struct canvas c = { .noise = 16,
+			    .quality = 98,
+			    .state = 1,
+			    .colours = JCS_YCbCr };
+	struct photo p = { 0 };
+	bool ok = argc >= 5;
+
+	if (ok && strcmp(argv[1], "-") == 0)
+		c.noise = 255;
+	else
+		ok = ok && load(argv[1], &p);
+	if (ok) {
+		c.width = (unsigned)strtoul(argv[3], NULL, 10);
+		c.height = (unsigned)strtoul(argv[4], NULL, 10);
+		ok = c.width > 0 && c.height > 0;
+	}
+	for (int i = 5; i < argc && ok; i++)
+		ok = option(&c, argv[i]);
+	ok = ok && save(argv[2], &c, &p);
+	free(p.rgb);
+	return ok ? 0 : 2;
 }
