@@ -1,3 +1,5 @@
+/* The orientation from an EXIF directory, read with every offset checked
+ * against the bytes at hand. No state. */
 #include "image/exif.h"
 
 #include <stdbool.h>

@@ -1,3 +1,6 @@
+/* libjpeg's memory calls, answered from an arena. What it calls permanent is
+ * kept for a picture too: the decoder forgets its tables between two. The
+ * memory is the decoder's and the arena's; one thread at a time. */
 #include "image/jmem.h"
 
 #include <string.h>
@@ -26,12 +29,8 @@ static void *take(j_common_ptr cinfo, int pool_id, size_t bytes)
 
 	if (pool_id == JPOOL_PERMANENT) {
 		if (bytes <= JMEM_PERMANENT_BYTES - m->permanent_used) {
-			size_t whole = align_up(bytes, ROW_ALIGN);
-
 			p = m->permanent + m->permanent_used;
-			m->permanent_used += whole;
-			if (m->permanent_used > JMEM_PERMANENT_BYTES)
-				m->permanent_used = JMEM_PERMANENT_BYTES;
+			m->permanent_used += align_up(bytes, ROW_ALIGN);
 		}
 	} else if (m->pool != NULL) {
 		p = arena_tail(m->pool, bytes);
@@ -200,6 +199,7 @@ void jmem_begin(struct jmem *m, struct arena *pool)
 	m->pool = pool;
 	m->mark = arena_get_mark(pool);
 	m->array_count = 0;
+	m->permanent_used = 0;
 }
 
 void jmem_end(struct jmem *m)

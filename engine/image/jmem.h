@@ -2,9 +2,9 @@
  *
  * libjpeg reaches memory only through the function pointers of its
  * jpeg_memory_mgr. Once a decoder exists they are replaced by these: what
- * lives as long as the decoder (quantisation and Huffman tables, allocated at
- * most once each) comes from a small fixed block, what lives as long as a
- * picture from the arena's tail. Running out is JERR_OUT_OF_MEMORY.
+ * libjpeg calls permanent (quantisation and Huffman tables, allocated at most
+ * once each) comes from a small fixed block, everything else from the arena's
+ * tail. Running out is JERR_OUT_OF_MEMORY. Threads: one at a time.
  */
 #ifndef FACEGATE_JMEM_H
 #define FACEGATE_JMEM_H
@@ -15,7 +15,8 @@
 
 #include "mem/arena.h"
 
-#define JMEM_PERMANENT_BYTES 16384
+/* Four quantisation and eight Huffman tables take 3,328. A multiple of 64. */
+#define JMEM_PERMANENT_BYTES 4096
 #define JMEM_VIRTUAL_MAX     16
 
 /* A "virtual" array, which here is always whole in memory. */
@@ -37,7 +38,8 @@ struct jmem {
 };
 
 void jmem_init(struct jmem *m);
-/* The next picture's memory comes from the tail of pool. */
+/* The next picture's memory comes from the tail of pool. Whoever calls this
+ * has dropped all pointers to permanent memory. */
 void jmem_begin(struct jmem *m, struct arena *pool);
 /* Gives it all back. */
 void jmem_end(struct jmem *m);

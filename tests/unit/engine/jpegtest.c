@@ -34,8 +34,8 @@ void jpegtest_close(void)
 	free(decoder_memory);
 }
 
-/* Smooth colours with some noise: something a JPEG codes faithfully. */
-void fill(uint8_t *row, int y, const struct recipe *r, int comps)
+/* Smooth colours are something a JPEG codes faithfully. */
+static void fill(uint8_t *row, int y, const struct recipe *r, int comps)
 {
 	for (int x = 0; x < r->width; x++)
 		for (int c = 0; c < comps; c++) {
@@ -44,8 +44,26 @@ void fill(uint8_t *row, int y, const struct recipe *r, int comps)
 				255;
 
 			row[x * comps + c] =
-				(uint8_t)(r->noise ? (int)(rnd() & 255) : v);
+				(uint8_t)(r->solid   ? r->solid[c]
+					  : r->noise ? (int)(rnd() & 255)
+						     : v);
 		}
+}
+
+static void set_scans(struct jpeg_compress_struct *c, const struct recipe *r)
+{
+	static jpeg_scan_info scans[4];
+
+	if (r->progressive)
+		jpeg_simple_progression(c);
+	if (!r->separate)
+		return;
+	for (int i = 0; i < c->num_components; i++)
+		scans[i] = (jpeg_scan_info){ .comps_in_scan = 1,
+					     .component_index = { i },
+					     .Se = 63 };
+	c->scan_info = scans;
+	c->num_scans = c->num_components;
 }
 
 struct made make(struct recipe r)
@@ -71,12 +89,13 @@ struct made make(struct recipe r)
 	jpeg_set_defaults(&c);
 	jpeg_set_colorspace(&c, r.space);
 	jpeg_set_quality(&c, 92, TRUE);
-	if (r.h_sampling) {
-		c.comp_info[0].h_samp_factor = r.h_sampling;
-		c.comp_info[0].v_samp_factor = 1;
+	c.optimize_coding = r.optimised;
+	c.restart_interval = (unsigned)r.restart;
+	for (int i = 0; i < comps && r.sampling[0][0]; i++) {
+		c.comp_info[i].h_samp_factor = r.sampling[i][0];
+		c.comp_info[i].v_samp_factor = r.sampling[i][1];
 	}
-	if (r.progressive)
-		jpeg_simple_progression(&c);
+	set_scans(&c, &r);
 	jpeg_start_compress(&c, TRUE);
 	for (int y = 0; y < r.height; y++) {
 		fill(row, y, &r, comps);
@@ -86,6 +105,59 @@ struct made make(struct recipe r)
 	jpeg_destroy_compress(&c);
 	free(row);
 	return m;
+}
+
+size_t find_marker(struct made m, unsigned marker, int nth)
+{
+	for (size_t i = 0; i + 1 < m.n; i++)
+		if (m.p[i] == 0xff && m.p[i + 1] == marker && nth-- == 0)
+			return i;
+	ck_abort_msg("no marker %02x", marker);
+	return 0;
+}
+
+struct made replaced(struct made m, size_t at, size_t cut, const void *by,
+		     size_t n)
+{
+	struct made out = { malloc(m.n - cut + n), m.n - cut + n };
+
+	memcpy(out.p, m.p, at);
+	if (n > 0)
+		memcpy(out.p + at, by, n);
+	memcpy(out.p + at + n, m.p + at + cut, m.n - at - cut);
+	return out;
+}
+
+struct made without(struct made m, unsigned marker)
+{
+	struct made out = { malloc(m.n), 2 };
+	size_t at = 2, scan = find_marker(m, 0xda, 0);
+
+	memcpy(out.p, m.p, 2);
+	while (at < scan) {
+		size_t n = 2u + m.p[at + 2] * 256u + m.p[at + 3];
+
+		if (m.p[at + 1] != marker) {
+			memcpy(out.p + out.n, m.p + at, n);
+			out.n += n;
+		}
+		at += n;
+	}
+	memcpy(out.p + out.n, m.p + scan, m.n - scan);
+	out.n += m.n - scan;
+	ck_assert_uint_lt(out.n, m.n);
+	return out;
+}
+
+const uint8_t *turn_segment(unsigned orientation)
+{
+	static uint8_t seg[TURN_BYTES] = { 0xff, 0xe1, 0, 34,  'E', 'x', 'i',
+					   'f',	 0,    0, 'M', 'M', 0,	 42,
+					   0,	 0,    0, 8,   0,   1,	 0x01,
+					   0x12, 0,    3, 0,   0,   0,	 1 };
+
+	seg[29] = (uint8_t)orientation;
+	return seg;
 }
 
 struct memory {
@@ -108,6 +180,7 @@ static ssize_t read_memory(void *ctx, uint8_t *buf, size_t cap)
 struct errinfo err;
 struct image img;
 struct picture_info info;
+size_t bytes_read;
 
 enum status decode_with(const uint8_t *p, size_t n, size_t step, size_t keep,
 			const struct jpeg_limits *lim)
@@ -122,6 +195,7 @@ enum status decode_with(const uint8_t *p, size_t n, size_t step, size_t keep,
 	st = jpeg_decode(decoder, &pool, keep, 1600, lim, &src, &img, &info,
 			 &err);
 	after = arena_get_mark(&pool);
+	bytes_read = m.at;
 	ck_assert_uint_eq(before.tail, after.tail);
 	if (st != ST_OK) {
 		ck_assert_uint_eq(before.head, after.head);
@@ -139,7 +213,18 @@ enum status decode(const uint8_t *p, size_t n)
 	return st;
 }
 
-/* The ordinary way, to RGB, at a scale. */
+enum status decode_in(const uint8_t *p, size_t n, size_t pool_bytes)
+{
+	struct arena big = pool;
+	enum status st;
+
+	arena_init(&pool, pool_memory, pool_bytes);
+	st = decode(p, n);
+	big.peak = pool.peak;
+	pool = big;
+	return st;
+}
+
 uint8_t *reference(const uint8_t *p, size_t n, unsigned scale)
 {
 	struct jpeg_decompress_struct c;
@@ -150,28 +235,19 @@ uint8_t *reference(const uint8_t *p, size_t n, unsigned scale)
 	jpeg_create_decompress(&c);
 	jpeg_mem_src(&c, p, n);
 	jpeg_read_header(&c, TRUE);
-	c.out_color_space = JCS_RGB;
+	c.out_color_space = c.num_components == 4 ? JCS_CMYK : JCS_RGB;
 	c.scale_num = scale;
 	c.scale_denom = 8;
 	jpeg_start_decompress(&c);
-	rgb = malloc((size_t)c.output_width * c.output_height * 3);
+	rgb = malloc((size_t)c.output_width * c.output_height *
+		     (size_t)c.output_components);
 	while (c.output_scanline < c.output_height) {
-		row = rgb + (size_t)c.output_scanline * c.output_width * 3;
+		row = rgb + (size_t)c.output_scanline * c.output_width *
+				    (size_t)c.output_components;
 		jpeg_read_scanlines(&c, &row, 1);
 	}
 	jpeg_destroy_decompress(&c);
 	return rgb;
-}
-
-/* A picture with one segment put in right after its start. */
-struct made with_segment(struct made m, const uint8_t *seg, size_t n)
-{
-	struct made out = { malloc(m.n + n), m.n + n };
-
-	memcpy(out.p, m.p, 2);
-	memcpy(out.p + 2, seg, n);
-	memcpy(out.p + 2 + n, m.p + 2, m.n - 2);
-	return out;
 }
 
 const struct recipe photo = { .width = 640, .height = 480, .space = JCS_YCbCr };

@@ -1,67 +1,105 @@
-/* The decoder in its arena: the right pixels in known memory, against libjpeg
- * used in the ordinary way. */
+/* The decoder gives the right pixels: those of libjpeg used in the ordinary
+ * way, upright, in RGB. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "jpegtest.h"
 
+Suite *suite_jpeg(void);
+
+#define SAMPLED(a, b, c, d, e, f) .sampling = { { a, b }, { c, d }, { e, f } }
+
+static const struct recipe kinds[] = {
+	{ SIZED(640, 480, JCS_YCbCr) },
+	{ SIZED(640, 480, JCS_YCbCr), .progressive = true },
+	{ SIZED(640, 480, JCS_YCbCr), .separate = true },
+	{ SIZED(640, 480, JCS_YCbCr), .optimised = true },
+	{ SIZED(331, 75, JCS_YCbCr), .noise = true, .restart = 3 },
+	{ SIZED(331, 75, JCS_YCbCr), .progressive = true, .restart = 7 },
+	{ SIZED(333, 77, JCS_YCbCr), SAMPLED(2, 1, 1, 1, 1, 1) },
+	{ SIZED(333, 77, JCS_YCbCr), SAMPLED(1, 2, 1, 1, 1, 1) },
+	{ SIZED(331, 75, JCS_YCbCr), SAMPLED(1, 1, 1, 1, 1, 1) },
+	{ SIZED(331, 75, JCS_YCbCr), SAMPLED(4, 1, 1, 1, 2, 1) },
+	{ SIZED(99, 203, JCS_GRAYSCALE) },
+	{ SIZED(99, 203, JCS_GRAYSCALE), .progressive = true },
+	{ SIZED(64, 64, JCS_RGB) },
+	{ SIZED(1, 1, JCS_YCbCr) },
+	{ SIZED(1, 900, JCS_YCbCr) },
+};
+#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+static void assert_pixels(const uint8_t *want)
+{
+	ck_assert_uint_eq(img.stride_bytes, (size_t)img.width_px * 3);
+	ck_assert_mem_eq(img.rgb, want, img.stride_bytes * img.height_px);
+}
+
 START_TEST(equals_libjpeg_used_in_the_ordinary_way)
 {
-	struct recipe all[] = {
-		photo,
-		{ .width = 640,
-		  .height = 480,
-		  .space = JCS_YCbCr,
-		  .progressive = true },
-		{ .width = 333,
-		  .height = 77,
-		  .space = JCS_YCbCr,
-		  .h_sampling = 2 },
-		{ .width = 331,
-		  .height = 75,
-		  .space = JCS_YCbCr,
-		  .h_sampling = 1,
-		  .noise = true },
-		{ .width = 99, .height = 203, .space = JCS_GRAYSCALE },
-		{ .width = 64, .height = 64, .space = JCS_RGB },
-		{ .width = 1, .height = 1, .space = JCS_YCbCr },
-	};
+	const struct recipe *r = &kinds[_i];
+	struct made m = make(*r);
+	uint8_t *want = reference(m.p, m.n, 8);
 
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		struct made m = make(all[i]);
-		uint8_t *want = reference(m.p, m.n, 8);
-
-		ck_assert_msg(decode(m.p, m.n) == ST_OK, "%zu: %s", i,
-			      err.text);
-		ck_assert_uint_eq(img.width_px, (unsigned)all[i].width);
-		ck_assert_uint_eq(img.height_px, (unsigned)all[i].height);
-		ck_assert_mem_eq(img.rgb, want,
-				 (size_t)all[i].width * (size_t)all[i].height *
-					 3);
-		ck_assert_int_eq(info.progressive, all[i].progressive);
-		free(want);
-		free(m.p);
-	}
+	ck_assert_msg(decode(m.p, m.n) == ST_OK, "%d: %s", _i, err.text);
+	ck_assert_uint_eq(img.width_px, (unsigned)r->width);
+	ck_assert_uint_eq(img.height_px, (unsigned)r->height);
+	assert_pixels(want);
+	ck_assert_int_eq(info.progressive, r->progressive);
+	ck_assert_uint_eq(info.warnings, 0);
+	ck_assert_uint_eq(info.orientation, 1);
+	free(want);
+	free(m.p);
 }
 END_TEST
 
 START_TEST(a_byte_at_a_time_gives_the_same_picture)
 {
-	struct made m = make(photo);
+	struct made m = make(kinds[_i]);
 	uint8_t *want = reference(m.p, m.n, 8);
 
 	ck_assert_uint_eq(decode_with(m.p, m.n, 1, 0, &usual), ST_OK);
-	ck_assert_mem_eq(img.rgb, want, 640 * 480 * 3);
+	assert_pixels(want);
 	free(want);
+	free(m.p);
+}
+END_TEST
+
+/* Neither a request before nor chance may show through. */
+START_TEST(what_the_pool_held_before_never_shows)
+{
+	struct made m = make(kinds[_i]);
+
+	for (size_t scale = 8; scale >= 1; scale--) {
+		size_t keep = POOL_BYTES, bytes;
+		uint8_t *first;
+
+		/* The pictures are small: most of the pool is kept for others,
+		 * so that the scale shrinks. */
+		keep -= ((size_t)kinds[_i].width * scale / 8 + 1) *
+				((size_t)kinds[_i].height * scale / 8 + 1) * 3 +
+			64;
+		memset(pool_memory, 0, POOL_BYTES);
+		ck_assert_uint_eq(decode_with(m.p, m.n, SIZE_MAX, keep, &usual),
+				  ST_OK);
+		bytes = img.stride_bytes * img.height_px;
+		first = malloc(bytes);
+		memcpy(first, img.rgb, bytes);
+		arena_release(&pool, (struct arena_mark){ 0, 0 });
+		memset(pool_memory, 0xa5, POOL_BYTES);
+		ck_assert_uint_eq(decode_with(m.p, m.n, SIZE_MAX, keep, &usual),
+				  ST_OK);
+		ck_assert_mem_eq(img.rgb, first, bytes);
+		arena_release(&pool, (struct arena_mark){ 0, 0 });
+		free(first);
+	}
 	free(m.p);
 }
 END_TEST
 
 START_TEST(the_scale_is_the_largest_that_fits_beside_what_must_be_kept)
 {
-	struct made m = make((struct recipe){
-		.width = 1280, .height = 960, .space = JCS_YCbCr });
+	struct made m = make((struct recipe){ SIZED(1280, 960, JCS_YCbCr) });
 
 	for (unsigned scale = 8; scale >= 1; scale--) {
 		size_t bytes = (size_t)1280 * scale / 8 * 960 * scale / 8 * 3;
@@ -73,175 +111,189 @@ START_TEST(the_scale_is_the_largest_that_fits_beside_what_must_be_kept)
 					      POOL_BYTES - bytes, &usual),
 				  ST_OK);
 		ck_assert_uint_eq(img.width_px, 1280 * scale / 8);
-		ck_assert_mem_eq(img.rgb, want,
-				 (size_t)img.width_px * img.height_px * 3);
+		assert_pixels(want);
 		ck_assert_uint_eq(info.width_px, 1280);
+		ck_assert_uint_eq(info.height_px, 960);
 		ck_assert_uint_eq(info.work_width_px, img.width_px);
+		ck_assert_uint_eq(info.work_height_px, img.height_px);
 		free(want);
 	}
 	arena_release(&pool, (struct arena_mark){ 0, 0 });
 	ck_assert_uint_eq(
 		decode_with(m.p, m.n, SIZE_MAX, POOL_BYTES - 1000, &usual),
 		ST_PICTURE_TOO_LARGE);
+	ck_assert_int_eq(err.limit, POOL_BYTES);
 	ck_assert_int_gt(err.found, err.limit);
 	free(m.p);
 }
 END_TEST
 
-/* Baseline memory grows with the width alone, and with little of it. */
-START_TEST(twelve_megapixels_fit_a_small_pool)
+/* The tests' side limit is 1600. */
+START_TEST(a_long_side_is_scaled_down_or_refused)
 {
-	struct made m = make((struct recipe){ .width = 4000,
-					      .height = 3000,
-					      .space = JCS_YCbCr,
-					      .noise = true });
-	struct arena big = pool;
+	struct made m = make((struct recipe){ SIZED(8000, 16, JCS_YCbCr) });
+	struct jpeg_limits wide = usual;
 
-	ck_assert_uint_gt(m.n, 8u << 20);
-	arena_init(&pool, pool_memory, 1u << 20);
-	ck_assert_msg(decode(m.p, m.n) == ST_OK, "%s", err.text);
-	ck_assert_uint_le(pool.peak, 1u << 20);
-	ck_assert_uint_ge(img.width_px, 500);
-	pool = big;
+	ck_assert_uint_eq(decode(m.p, m.n), ST_OK);
+	ck_assert_uint_eq(img.width_px, 1000);
+	ck_assert_uint_eq(img.height_px, 2);
 	free(m.p);
-}
-END_TEST
-
-START_TEST(a_progressive_picture_is_costed_before_it_is_decoded)
-{
-	struct made m = make((struct recipe){ .width = 1920,
-					      .height = 1080,
-					      .space = JCS_YCbCr,
-					      .progressive = true });
-	struct arena big = pool;
-
-	arena_init(&pool, pool_memory, 2u << 20);
+	m = make((struct recipe){ SIZED(16, 8000, JCS_YCbCr) });
+	ck_assert_uint_eq(decode(m.p, m.n), ST_OK);
+	ck_assert_uint_eq(img.height_px, 1000);
+	free(m.p);
+	m = make((struct recipe){ SIZED(65500, 16, JCS_YCbCr) });
 	ck_assert_uint_eq(decode(m.p, m.n), ST_PICTURE_TOO_LARGE);
-	/* Coefficients of 4:2:0: three bytes a pixel. */
-	ck_assert_int_gt(err.found, 1920 * 1080 * 3);
-	ck_assert_uint_lt(pool.peak, 1u << 16);
-	pool = big;
-	ck_assert_msg(decode(m.p, m.n) == ST_OK, "%s", err.text);
+	ck_assert_int_eq(err.limit, 8192);
+	ck_assert_int_eq(err.found, 65500);
+	wide.max_width_px = 65500;
+	ck_assert_uint_eq(decode_with(m.p, m.n, SIZE_MAX, 0, &wide),
+			  ST_PICTURE_TOO_LARGE);
+	ck_assert_int_eq(err.limit, 1600);
 	free(m.p);
-}
-END_TEST
-
-/* The bound that plans the scale must cover what a decode really takes. */
-START_TEST(real_use_never_exceeds_the_plan)
-{
-	for (int k = 0; k < 60; k++) {
-		struct recipe r = { .width = 1 + (int)(rnd() % 1500),
-				    .height = 1 + (int)(rnd() % 400),
-				    .space = k % 5 ? JCS_YCbCr : JCS_GRAYSCALE,
-				    .progressive = k % 2,
-				    .h_sampling = k % 5 && k % 3 ? k % 3 : 0 };
-		struct made m = make(r);
-		struct arena big = pool;
-
-		ck_assert_uint_eq(decode(m.p, m.n), ST_OK);
-		/* Shrink the pool until the plan says no: at no size may the
-		 * decoder itself run out. */
-		for (size_t room = pool.peak; room > 70000; room -= 4096) {
-			arena_init(&pool, pool_memory, room);
-			if (decode(m.p, m.n) == ST_OK)
-				continue;
-			ck_assert_uint_eq(err.status, ST_PICTURE_TOO_LARGE);
-			ck_assert_int_ne(err.found, ERR_NO_NUMBER);
-			break;
-		}
-		pool = big;
-		free(m.p);
-	}
 }
 END_TEST
 
 START_TEST(all_eight_orientations_come_out_upright)
 {
-	struct made m = make((struct recipe){
-		.width = 48, .height = 32, .space = JCS_YCbCr });
+	unsigned o = (unsigned)_i;
+	struct made m = make((struct recipe){ SIZED(48, 32, JCS_YCbCr) });
 	uint8_t *want = reference(m.p, m.n, 8);
-	uint8_t seg[] = { 0xff, 0xe1, 0,    34,	  'E', 'x', 'i', 'f', 0,
-			  0,	'M',  'M',  0,	  42,  0,   0,	 0,   8,
-			  0,	1,    0x01, 0x12, 0,   3,   0,	 0,   0,
-			  1,	0,    0,    0,	  0,   0,   0,	 0,   0 };
+	struct made t = replaced(m, 2, 0, turn_segment(o), TURN_BYTES);
 
-	for (unsigned o = 1; o <= 8; o++) {
-		struct made t;
+	ck_assert_uint_eq(decode(t.p, t.n), ST_OK);
+	ck_assert_uint_eq(info.orientation, o);
+	ck_assert_uint_eq(img.width_px, o >= 5 ? 32 : 48);
+	ck_assert_uint_eq(img.height_px, o >= 5 ? 48 : 32);
+	ck_assert_uint_eq(info.width_px, img.width_px);
+	ck_assert_uint_eq(info.height_px, img.height_px);
+	for (unsigned y = 0; y < 32; y++)
+		for (unsigned x = 0; x < 48; x++) {
+			unsigned u[8] = { x, 47 - x, 47 - x, x,
+					  y, 31 - y, 31 - y, y };
+			unsigned v[8] = { y, y, 31 - y, 31 - y,
+					  x, x, 47 - x, 47 - x };
 
-		seg[29] = (uint8_t)o;
-		t = with_segment(m, seg, sizeof(seg));
-		ck_assert_uint_eq(decode(t.p, t.n), ST_OK);
-		ck_assert_uint_eq(info.orientation, o);
-		ck_assert_uint_eq(img.width_px, o >= 5 ? 32 : 48);
-		for (unsigned y = 0; y < 32; y++)
-			for (unsigned x = 0; x < 48; x++) {
-				unsigned u[8] = { x, 47 - x, 47 - x, x,
-						  y, 31 - y, 31 - y, y };
-				unsigned v[8] = { y, y, 31 - y, 31 - y,
-						  x, x, 47 - x, 47 - x };
-
-				ck_assert_mem_eq(
-					img.rgb + v[o - 1] * img.stride_bytes +
-						u[o - 1] * 3,
-					want + (y * 48 + x) * 3, 3);
-			}
-		free(t.p);
-	}
+			ck_assert_mem_eq(img.rgb + v[o - 1] * img.stride_bytes +
+						 u[o - 1] * 3,
+					 want + (y * 48 + x) * 3, 3);
+		}
+	free(t.p);
 	free(want);
 	free(m.p);
 }
 END_TEST
 
-START_TEST(half_a_megabyte_of_segments_costs_no_memory)
+/* By then the working picture has its shape; one that changed it would have
+ * its rows stored beside it. */
+START_TEST(an_orientation_between_scans_is_ignored)
 {
-	struct made m = make(photo);
-	size_t n = 65537;
-	uint8_t *seg = calloc(8, n);
-	struct made t;
-	size_t plain;
+	struct made m = make((struct recipe){ SIZED(200, 16, JCS_YCbCr),
+					      .progressive = true });
+	uint8_t *want = reference(m.p, m.n, 8);
+	struct made t = replaced(m, find_marker(m, 0xda, 1), 0, turn_segment(6),
+				 TURN_BYTES);
 
-	ck_assert_uint_eq(decode(m.p, m.n), ST_OK);
-	plain = pool.peak;
-	for (size_t i = 0; i < 8; i++) {
-		seg[i * n] = 0xff;
-		seg[i * n + 1] = i % 2 ? 0xfe : (uint8_t)(0xe1 + i);
-		seg[i * n + 2] = seg[i * n + 3] = 0xff;
-	}
-	t = with_segment(m, seg, 8 * n);
-	ck_assert_uint_eq(decode(t.p, t.n), ST_OK);
-	ck_assert_uint_eq(pool.peak, plain);
+	ck_assert_msg(decode(t.p, t.n) == ST_OK, "%s", err.text);
+	ck_assert_uint_eq(info.orientation, 1);
+	ck_assert_uint_eq(img.width_px, 200);
+	assert_pixels(want);
 	free(t.p);
-	free(seg);
+	free(want);
 	free(m.p);
 }
 END_TEST
 
-/* The file's ink values: full cyan, no black, in both conventions. */
+/* Stored values of CMYK are amounts of light where there is an Adobe marker
+ * (which libjpeg writes), and amounts of ink where there is none. */
 START_TEST(cmyk_becomes_the_colours_it_prints)
 {
-	struct recipe r = { .width = 64, .height = 64, .space = JCS_CMYK };
-	struct made m = make(r), y;
-	uint8_t *ink = malloc((size_t)r.width * 4);
+	static const struct {
+		uint8_t stored[4], adobe[3], plain[3];
+	} cases[] = {
+		{ { 0, 255, 255, 255 }, { 0, 255, 255 }, { 0, 0, 0 } },
+		{ { 255, 255, 255, 255 }, { 255, 255, 255 }, { 0, 0, 0 } },
+		{ { 255, 255, 255, 0 }, { 0, 0, 0 }, { 0, 0, 0 } },
+		{ { 255, 0, 0, 0 }, { 0, 0, 0 }, { 0, 255, 255 } },
+		{ { 0, 0, 0, 0 }, { 0, 0, 0 }, { 255, 255, 255 } },
+		{ { 200, 100, 50, 128 }, { 100, 50, 25 }, { 27, 77, 102 } },
+	};
 
-	ck_assert_msg(decode(m.p, m.n) == ST_OK, "%s", err.text);
-	/* The library writes an Adobe marker, which means inverted values:
-	 * what fill() made are then amounts of light. */
-	for (int row = 8; row < 56; row += 9) {
-		fill(ink, row, &r, 4);
-		for (int x = 8; x < 56; x += 7)
-			for (int c = 0; c < 3; c++)
-				ck_assert_int_le(
-					abs(img.rgb[(row * 64 + x) * 3 + c] -
-					    ink[x * 4 + c] * ink[x * 4 + 3] /
-						    255),
-					24);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct recipe r = { SIZED(24, 24, JCS_CMYK),
+				    .solid = cases[i].stored };
+		struct made m = make(r), plain = without(m, 0xee), ycck;
+
+		r.space = JCS_YCCK;
+		ycck = make(r);
+		for (int c = 0; c < 3; c++) {
+			ck_assert_uint_eq(decode(m.p, m.n), ST_OK);
+			ck_assert_int_le(
+				abs(img.rgb[300 + c] - cases[i].adobe[c]), 2);
+			ck_assert_uint_eq(decode(ycck.p, ycck.n), ST_OK);
+			ck_assert_int_le(
+				abs(img.rgb[300 + c] - cases[i].adobe[c]), 4);
+			ck_assert_uint_eq(decode(plain.p, plain.n), ST_OK);
+			ck_assert_int_le(
+				abs(img.rgb[300 + c] - cases[i].plain[c]), 2);
+		}
+		free(m.p);
+		free(plain.p);
+		free(ycck.p);
 	}
-	r.space = JCS_YCCK;
-	y = make(r);
-	ck_assert_msg(decode(y.p, y.n) == ST_OK, "%s", err.text);
-	free(ink);
+}
+END_TEST
+
+START_TEST(every_pixel_of_cmyk_follows_from_its_inks)
+{
+	struct made m = make((struct recipe){ SIZED(77, 41, JCS_YCCK) });
+	struct made t = replaced(m, 2, 0, turn_segment(3), TURN_BYTES);
+	uint8_t *light = reference(m.p, m.n, 8);
+	size_t n = 77 * 41;
+
+	ck_assert_msg(decode(t.p, t.n) == ST_OK, "%s", err.text);
+	for (size_t i = 0; i < n; i++)
+		for (size_t c = 0; c < 3; c++)
+			ck_assert_int_eq(img.rgb[(n - 1 - i) * 3 + c],
+					 (light[i * 4 + c] * light[i * 4 + 3] +
+					  127) / 255);
+	free(light);
+	free(t.p);
 	free(m.p);
-	free(y.p);
+}
+END_TEST
+
+/* As in the frames of a motion JPEG, whose tables are the standard's. */
+START_TEST(a_picture_without_huffman_tables_uses_the_standard_ones)
+{
+	struct recipe r = photo;
+	struct made m = make(r), bare = without(m, 0xc4), other;
+	uint8_t *want = reference(m.p, m.n, 8);
+
+	r.optimised = true;
+	r.noise = true;
+	other = make(r);
+	ck_assert_uint_eq(decode(other.p, other.n), ST_OK);
+	ck_assert_msg(decode(bare.p, bare.n) == ST_OK, "%s", err.text);
+	assert_pixels(want);
+	free(want);
+	free(m.p);
+	free(bare.p);
+	free(other.p);
+}
+END_TEST
+
+START_TEST(what_follows_the_last_pixel_is_left_unread)
+{
+	struct made m = make(photo);
+	uint8_t *more = calloc(1, 100000);
+	struct made t = replaced(m, m.n, 0, more, 100000);
+
+	ck_assert_uint_eq(decode(t.p, t.n), ST_OK);
+	ck_assert_uint_le(bytes_read, m.n + 8192);
+	free(more);
+	free(t.p);
+	free(m.p);
 }
 END_TEST
 
@@ -252,16 +304,21 @@ Suite *suite_jpeg(void)
 
 	tcase_add_checked_fixture(t, jpegtest_open, jpegtest_close);
 	tcase_set_timeout(t, 120);
-	tcase_add_test(t, equals_libjpeg_used_in_the_ordinary_way);
-	tcase_add_test(t, a_byte_at_a_time_gives_the_same_picture);
+	tcase_add_loop_test(t, equals_libjpeg_used_in_the_ordinary_way, 0,
+			    KINDS);
+	tcase_add_loop_test(t, a_byte_at_a_time_gives_the_same_picture, 0,
+			    KINDS);
+	tcase_add_loop_test(t, what_the_pool_held_before_never_shows, 0, KINDS);
 	tcase_add_test(
 		t, the_scale_is_the_largest_that_fits_beside_what_must_be_kept);
-	tcase_add_test(t, twelve_megapixels_fit_a_small_pool);
-	tcase_add_test(t, a_progressive_picture_is_costed_before_it_is_decoded);
-	tcase_add_test(t, real_use_never_exceeds_the_plan);
-	tcase_add_test(t, all_eight_orientations_come_out_upright);
-	tcase_add_test(t, half_a_megabyte_of_segments_costs_no_memory);
+	tcase_add_test(t, a_long_side_is_scaled_down_or_refused);
+	tcase_add_loop_test(t, all_eight_orientations_come_out_upright, 1, 9);
+	tcase_add_test(t, an_orientation_between_scans_is_ignored);
 	tcase_add_test(t, cmyk_becomes_the_colours_it_prints);
+	tcase_add_test(t, every_pixel_of_cmyk_follows_from_its_inks);
+	tcase_add_test(t,
+		       a_picture_without_huffman_tables_uses_the_standard_ones);
+	tcase_add_test(t, what_follows_the_last_pixel_is_left_unread);
 	suite_add_tcase(s, t);
 	return s;
 }
