@@ -11,7 +11,7 @@
 #include "engine.h"
 
 #define REQUESTS 10000
-#define PICTURES 8
+#define PICTURES 9
 
 static int frozen;
 
@@ -179,8 +179,13 @@ START_TEST(ten_thousand_requests_allocate_nothing_and_never_grow)
 	add_damaged(0, pictures[0].n / 2, 0);
 	add_damaged(1, pictures[1].n, 1);
 	add_damaged(1, 3, 0);
+	add("data/jpeg/progressive-turned.jpg");
+	add("data/jpeg/cmyk.jpg");
+	add("data/jpeg/grey.jpg");
 	err_clear(&err);
 	ck_assert_msg(engine_open(&o, &e, &err) == ST_OK, "%s", err.text);
+	/* On ARM libjpeg looks at /proc/cpuinfo, once in each thread. */
+	request(e, 0, &t, &(int){ 0 });
 	frozen = 1;
 	for (size_t i = 0; i < REQUESTS; i++) {
 		/* The large one costs most; now and then is enough. */
@@ -207,6 +212,8 @@ START_TEST(ten_thousand_requests_allocate_nothing_and_never_grow)
 		ck_assert_uint_gt(peaks[k], 0);
 		ck_assert_uint_le(peaks[k], o.pool_bytes);
 	}
+	for (size_t k = 6; k < count; k++)
+		ck_assert_uint_gt(peaks[k], 320 * 240 * 3); /* decoded */
 	ck_assert_int_eq(found[0] + found[1] + found[2], 3);
 	ck_assert_int_eq(found[3] + found[5], 0);
 	engine_close(e);

@@ -1,0 +1,64 @@
+/* libFuzzer entry for pictures, in the pool that a worker has by default. The
+ * first byte chooses how large the pieces are in which the rest arrives:
+ * clang -fsanitize=fuzzer,address -Icommon -Iengine ... -ljpeg */
+#include <stdlib.h>
+#include <string.h>
+
+#include "image/jpeg.h"
+
+#define POOL_BYTES (2u << 20)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct memory {
+	const uint8_t *p;
+	size_t n, step;
+};
+
+static ssize_t read_memory(void *ctx, uint8_t *buf, size_t cap)
+{
+	struct memory *m = ctx;
+	size_t n = m->n < cap ? m->n : cap;
+
+	n = n < m->step ? n : m->step;
+	memcpy(buf, m->p, n);
+	m->p += n;
+	m->n -= n;
+	return (ssize_t)n;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const struct jpeg_limits limits = { 8192, 1000000, 16, false };
+	static struct jpeg_decoder *decoder;
+	static uint8_t *memory;
+	struct arena pool;
+	struct memory m;
+	struct byte_source src = { read_memory, &m };
+	struct picture_info info;
+	struct errinfo err;
+	struct image img;
+	enum status st;
+
+	if (decoder == NULL) {
+		memory = aligned_alloc(ARENA_ALIGN, POOL_BYTES);
+		if (memory == NULL ||
+		    jpeg_decoder_open(
+			    aligned_alloc(ARENA_ALIGN, jpeg_decoder_bytes()),
+			    &decoder, NULL) != ST_OK)
+			abort();
+	}
+	if (size == 0)
+		return 0;
+	m = (struct memory){ data + 1, size - 1, (size_t)1 << data[0] % 14 };
+	arena_init(&pool, memory, POOL_BYTES);
+	err_clear(&err);
+	st = jpeg_decode(decoder, &pool, POOL_BYTES / 4, 1600, &limits, &src,
+			 &img, &info, &err);
+	/* What went wrong is said, and leaves nothing behind. */
+	if (pool.tail != 0 || st != err.status || (st != ST_OK && pool.head))
+		abort();
+	if (st == ST_OK && img.stride_bytes * img.height_px > pool.head)
+		abort();
+	return 0;
+}
