@@ -25,7 +25,8 @@ enum status request_int(struct request *r, const char *name, int64_t min,
 	*out = strtoll(text, &end, 10);
 	/* Digits alone: strtoll takes spaces and a plus as well. */
 	if (end == text || *end != '\0' ||
-	    text[strspn(text, "-0123456789")] != '\0' || strlen(text) > 18 || *out < min || *out > max)
+	    text[strspn(text, "-0123456789")] != '\0' || strlen(text) > 18 ||
+	    *out < min || *out > max)
 		return err_set(&r->err, ST_BAD_REQUEST,
 			       "%s must be a whole number within %lld and "
 			       "%lld",

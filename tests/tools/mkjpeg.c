@@ -181,10 +181,9 @@ static bool option(struct canvas *c, const char *text)
 
 int main(int argc, char **argv)
 {
-	struct canvas c = { .noise = 16,
-			    .quality = 98,
-			    .state = 1,
-			    .colours = JCS_YCbCr };
+	struct canvas c = {
+		.noise = 16, .quality = 98, .state = 1, .colours = JCS_YCbCr
+	};
 	struct photo p = { 0 };
 	bool ok = argc >= 5;
 
