@@ -14,7 +14,7 @@ struct route {
 	const char *method;
 	const char *path;
 	enum route_path kind;
-	bool on_worker; /* computes, or writes to the store */
+	bool on_worker; /* computes, or asks the store */
 	bool body;	/* takes pictures */
 	bool urgent;	/* a door waits: goes ahead of everything else */
 	const char *const *params; /* names, NULL at the end */

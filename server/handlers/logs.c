@@ -39,7 +39,7 @@ static bool parse_time(const char *s, int64_t *ms)
 	int n = 0, y, mo, d, h, mi, sec, frac = 0;
 	char *end;
 
-	if (strlen(s) > 32)
+	if (strlen(s) > 32 || s[strspn(s, "0123456789-:.TZ")] != '\0')
 		return false;
 	*ms = strtoll(s, &end, 10);
 	if (isdigit((unsigned char)*s) && *end == '\0' && strlen(s) <= 18)
@@ -62,6 +62,9 @@ static bool parse_time(const char *s, int64_t *ms)
 	tm.tm_year = y - 1900;
 	tm.tm_mon = mo - 1;
 	tm.tm_mday = d;
+	timegm(&tm);
+	if (tm.tm_mday != d)
+		return false; /* 31 February, say */
 	tm.tm_hour = h;
 	tm.tm_min = mi;
 	tm.tm_sec = sec;
@@ -133,7 +136,9 @@ static enum status read_filter(struct request *r, struct log_filter *f,
 	}
 	if (score != NULL) {
 		f->min_score = strtod(score, &end);
-		if (end == score || *end != '\0' || !isfinite(f->min_score) ||
+		/* Plain decimals: strtod takes spaces and hexadecimals too. */
+		if (end == score || *end != '\0' ||
+		    score[strspn(score, "-.0123456789")] != '\0' ||
 		    fabs(f->min_score) > 1.0)
 			return err_set(&r->err, ST_BAD_REQUEST,
 				       "min_score must be within -1 and 1");
