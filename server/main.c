@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include <jansson.h>
+
 #include "config.h"
 #include "db.h"
 #include "engine.h"
@@ -19,7 +21,14 @@
 
 enum { EXIT_STOPPED = 0, EXIT_CANNOT_START = 1, EXIT_USAGE = 2 };
 
-enum command { RUN, PRINT_CONFIG, PRINT_SAMPLE, CHECK_CONFIG, PRINT_BUDGET };
+enum command {
+	RUN,
+	PRINT_CONFIG,
+	PRINT_SAMPLE,
+	CHECK_CONFIG,
+	PRINT_BUDGET,
+	PRINT_BUDGET_JSON
+};
 
 extern char **environ;
 
@@ -29,7 +38,7 @@ static const char usage[] =
 	"  --print-config   every key with the value in force\n"
 	"  --print-sample   the commented sample configuration\n"
 	"  --check-config   check the configuration and exit\n"
-	"  --print-budget   every pool with its bytes\n"
+	"  --print-budget [--json]   every pool with its bytes\n"
 	"  --version, --help\n"
 	"\n"
 	"Keys come from the file, then FACEGATE_<KEY> in the environment, "
@@ -64,6 +73,11 @@ static enum status take_arg(struct config *cfg, int argc, char **argv, int *i,
 		*what = CHECK_CONFIG;
 	else if (strcmp(a, "--print-budget") == 0)
 		*what = PRINT_BUDGET;
+	else if (strcmp(a, "--json") == 0 && *what >= PRINT_BUDGET)
+		*what = PRINT_BUDGET_JSON;
+	else if (strcmp(a, "--json") == 0)
+		return err_set(err, ST_BAD_CONFIG,
+			       "--json goes behind --print-budget");
 	else if (strncmp(a, "--", 2) != 0)
 		return err_set(err, ST_BAD_CONFIG, "\"%.60s\" is not an option",
 			       a);
@@ -114,52 +128,124 @@ static void set_log_level(const char *name)
 			log_set_level((enum log_level)i);
 }
 
+struct budget {
+	struct budget_row rows[ENGINE_BUDGET_ROWS + 3];
+	size_t count, sum, mapped;
+};
+
+/* The engine's rows, then the server's. */
+static enum status add_up(const struct config *cfg,
+			  const struct engine_options *opt, struct budget *b,
+			  struct errinfo *err)
+{
+	const struct budget_row own[] = {
+		{ .name = "uploads",
+		  .bytes = upload_bytes() * srv_upload_slots(cfg) },
+		{ .name = "connections, at most",
+		  .bytes = SRV_CONNECTION_BYTES *
+			   (size_t)cfg->connections_max },
+		{ .name = "database heap, at most",
+		  .bytes = SRV_DB_HEAP_BYTES },
+	};
+	enum status st;
+
+	memset(b, 0, sizeof(*b));
+	st = engine_budget(opt, b->rows, &b->count, err);
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		b->rows[b->count++] = own[i];
+	for (size_t i = 0; i < b->count; i++) {
+		if (b->rows[i].mapped)
+			b->mapped += b->rows[i].bytes;
+		else if (!b->rows[i].in_pool)
+			b->sum += b->rows[i].bytes;
+	}
+	return st;
+}
+
 static void print_row(const char *name, size_t bytes, const char *note)
 {
 	printf("%-34s %12zu%s\n", name, bytes, note);
 }
 
-static int print_budget(const struct config *cfg)
+static void budget_text(const struct budget *b)
 {
-	struct budget_row rows[ENGINE_BUDGET_ROWS];
+	for (size_t i = 0; i < b->count; i++) {
+		const struct budget_row *row = &b->rows[i];
+		char name[64];
+
+		snprintf(name, sizeof(name), "%s%s", row->in_pool ? "  " : "",
+			 row->name);
+		print_row(name, row->bytes,
+			  row->mapped ? "  mapped, shared" : "");
+	}
+	print_row("sum", b->sum, "");
+	print_row("sum with mapped models", b->sum + b->mapped, "");
+}
+
+static void budget_json(const struct budget *b, const struct config *cfg)
+{
+	json_t *rows = json_array(), *o;
+
+	for (size_t i = 0; i < b->count; i++)
+		json_array_append_new(rows,
+				      json_pack("{s:s, s:I, s:b, s:b}", "name",
+						b->rows[i].name, "bytes",
+						(json_int_t)b->rows[i].bytes,
+						"mapped", b->rows[i].mapped,
+						"in_pool", b->rows[i].in_pool));
+	o = json_pack("{s:I, s:I, s:o, s:I, s:I}", "pool_bytes",
+		      (json_int_t)cfg->pool_kib * 1024, "workers",
+		      (json_int_t)cfg->workers, "rows", rows, "sum_bytes",
+		      (json_int_t)b->sum, "mapped_bytes",
+		      (json_int_t)b->mapped);
+	json_dumpf(o, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(o);
+}
+
+static int print_budget(const struct config *cfg, bool json)
+{
 	struct srv_engine_paths paths;
 	struct engine_options opt;
 	struct errinfo err;
-	size_t n, total = 0, mapped = 0;
-	size_t uploads = upload_bytes() * srv_upload_slots(cfg);
-	size_t sockets = SRV_CONNECTION_BYTES * (size_t)cfg->connections_max;
+	struct budget b;
 	enum status st;
 
 	err_clear(&err);
 	srv_engine_options(cfg, &paths, &opt);
-	st = engine_budget(&opt, rows, &n, &err);
-	for (size_t i = 0; i < n; i++) {
-		char name[64];
-
-		snprintf(name, sizeof(name), "%s%s",
-			 rows[i].in_pool ? "  " : "", rows[i].name);
-		print_row(name, rows[i].bytes,
-			  rows[i].mapped ? "  mapped, shared" : "");
-		if (rows[i].mapped)
-			mapped += rows[i].bytes;
-		else if (!rows[i].in_pool)
-			total += rows[i].bytes;
-	}
-	print_row("uploads", uploads, "");
-	print_row("connections, at most", sockets, "");
-	print_row("database heap, at most", SRV_DB_HEAP_BYTES, "");
-	total += uploads + sockets + SRV_DB_HEAP_BYTES;
-	print_row("sum", total, "");
-	print_row("sum with mapped models", total + mapped, "");
+	st = add_up(cfg, &opt, &b, &err);
+	if (json)
+		budget_json(&b, cfg);
+	else
+		budget_text(&b);
 	return st == ST_OK ? EXIT_STOPPED : fail(&err, EXIT_CANNOT_START);
+}
+
+static enum status open_engine(const struct config *cfg, struct engine **e,
+			       struct errinfo *err)
+{
+	struct srv_engine_paths paths;
+	struct engine_options opt;
+	struct budget b;
+	enum status st;
+
+	srv_engine_options(cfg, &paths, &opt);
+	st = engine_open(&opt, e, err);
+	if (st == ST_OK)
+		st = add_up(cfg, &opt, &b, err);
+	if (st == ST_OK)
+		log_line(LOG_INFO, "budget",
+			 "sum_bytes=%zu mapped_bytes=%zu pool_bytes=%zu "
+			 "workers=%u gallery_max=%zu",
+			 b.sum, b.mapped, opt.pool_bytes, opt.workers,
+			 opt.gallery_max);
+	return st;
 }
 
 static enum status open_floors(const struct config *cfg, struct engine **e,
 			       struct db **db, struct srv **srv,
 			       struct errinfo *err)
 {
-	struct srv_engine_paths paths;
-	struct engine_options opt;
 	struct db_options dbo = { .dir = cfg->data_dir,
 				  .cache_bytes = (size_t)cfg->db_cache_kib *
 						 1024,
@@ -170,8 +256,7 @@ static enum status open_floors(const struct config *cfg, struct engine **e,
 	int64_t foreign = 0;
 	enum status st;
 
-	srv_engine_options(cfg, &paths, &opt);
-	st = engine_open(&opt, e, err);
+	st = open_engine(cfg, e, err);
 	if (st == ST_OK)
 		st = selftest_run(*e, 0, &score, err);
 	if (st == ST_OK)
@@ -187,14 +272,13 @@ static enum status open_floors(const struct config *cfg, struct engine **e,
 			 "these people must be enrolled again\"",
 			 (long long)foreign);
 	if (st == ST_OK)
-		st = srv_open(cfg, *e, *db, srv, err);
+		st = srv_open(cfg, *e, *db, score, srv, err);
 	if (st == ST_OK)
 		log_line(LOG_INFO, "ready",
 			 "version=%s isa=%s model=%s templates=%zu "
-			 "pool_bytes=%zu workers=%u selftest=%.4f",
+			 "selftest=%.4f",
 			 FACEGATE_VERSION, engine_info(*e)->isa,
-			 engine_info(*e)->model_id, loaded, opt.pool_bytes,
-			 opt.workers, (double)score);
+			 engine_info(*e)->model_id, loaded, (double)score);
 	return st;
 }
 
@@ -265,7 +349,9 @@ int main(int argc, char **argv)
 		puts("configuration is valid");
 		return EXIT_STOPPED;
 	case PRINT_BUDGET:
-		return print_budget(&cfg);
+		return print_budget(&cfg, false);
+	case PRINT_BUDGET_JSON:
+		return print_budget(&cfg, true);
 	default:
 		return serve(&cfg);
 	}

@@ -343,7 +343,8 @@ static enum status listen_now(struct srv *srv, struct errinfo *err)
 }
 
 enum status srv_open(const struct config *cfg, struct engine *engine,
-		     struct db *db, struct srv **out, struct errinfo *err)
+		     struct db *db, float selftest_score, struct srv **out,
+		     struct errinfo *err)
 {
 	struct srv *srv = calloc(1, sizeof(*srv));
 	enum status st;
@@ -354,6 +355,7 @@ enum status srv_open(const struct config *cfg, struct engine *engine,
 	srv->cfg = *cfg;
 	srv->engine = engine;
 	srv->db = db;
+	srv->selftest_score = selftest_score;
 	srv->id_salt = (uint32_t)(srv_now_us() * 2654435761u);
 	pthread_mutex_init(&srv->enrol_lock, NULL);
 	pthread_mutex_init(&srv->slots_lock, NULL);

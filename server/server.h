@@ -2,7 +2,7 @@
  *
  * Threads: one network thread (libmicrohttpd's), `workers` worker threads each
  * owning the engine slot of its number, and one that watches deadlines. The
- * network thread never computes and never waits for the disk to sync.
+ * network thread never computes and never asks the store.
  */
 #ifndef FACEGATE_SERVER_H
 #define FACEGATE_SERVER_H
@@ -19,10 +19,11 @@
 struct srv; /* opaque outside server/ */
 
 /* Starts to listen. The engine and the store stay the caller's and must
- * outlive the server; the gallery must be filled. ST_BAD_CONFIG for an address
+ * outlive the server; the gallery must be filled. selftest_score is what the
+ * engine's self-test gave, for /readyz to tell. ST_BAD_CONFIG for an address
  * that cannot be used. */
 enum status srv_open(const struct config *cfg, struct engine *engine,
-		     struct db *db, struct srv **out,
+		     struct db *db, float selftest_score, struct srv **out,
 		     struct errinfo *err) MUST_CHECK;
 
 /* The port it listens on. */

@@ -21,6 +21,7 @@ struct srv {
 	struct config cfg;
 	struct engine *engine;
 	struct db *db;
+	float selftest_score; /* of the start, which it decided */
 	struct MHD_Daemon *daemon;
 	char host[CFG_TEXT_MAX];
 	unsigned port;
