@@ -122,6 +122,12 @@ class Daemon:
         with open(f"/proc/{self.process.pid}/status") as f:
             return int(re.search(rf"^{key}:\s+(\d+)", f.read(), re.M).group(1))
 
+    def cpu_seconds(self):
+        """Processor time of all its threads so far."""
+        with open(f"/proc/{self.process.pid}/stat") as f:
+            user, system = f.read().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
