@@ -48,14 +48,15 @@ static uint32_t level_length(uint32_t px, double scale)
 }
 
 static enum status want_shape(const struct mtcnn *d, const struct fgm_net *net,
-			      uint32_t side, uint32_t outputs,
-			      struct nn_plan *plan, struct errinfo *err)
+			      enum fgm_type in_type, uint32_t side,
+			      uint32_t outputs, struct nn_plan *plan,
+			      struct errinfo *err)
 {
 	enum status st = nn_plan_make(plan, d->model, net, side, side, err);
 
 	if (st != ST_OK)
 		return st;
-	if (net->in_type != FGM_S16 || net->in_channels != IMAGE_CHANNELS ||
+	if (net->in_type != in_type || net->in_channels != IMAGE_CHANNELS ||
 	    plan->tensor[plan->layer_count].bytes != outputs * sizeof(float))
 		return err_set(err, ST_BAD_MODEL,
 			       "net %s is not the one of MTCNN", net->name);
@@ -86,13 +87,13 @@ enum status mtcnn_open(struct mtcnn *d, const struct model *m,
 	    d->pnet->in_width)
 		return err_set(err, ST_BAD_MODEL, "%s is not a detector",
 			       m->id);
-	st = want_shape(d, d->pnet, CELL, PNET_OUTPUTS, &plan, err);
+	st = want_shape(d, d->pnet, FGM_F32, CELL, PNET_OUTPUTS, &plan, err);
 	if (st == ST_OK)
-		st = want_shape(d, d->rnet, RNET_SIDE, RNET_OUTPUTS, &d->rplan,
-				err);
+		st = want_shape(d, d->rnet, FGM_S16, RNET_SIDE, RNET_OUTPUTS,
+				&d->rplan, err);
 	if (st == ST_OK)
-		st = want_shape(d, d->onet, ONET_SIDE, ONET_OUTPUTS, &d->oplan,
-				err);
+		st = want_shape(d, d->onet, FGM_S16, ONET_SIDE, ONET_OUTPUTS,
+				&d->oplan, err);
 	if (st != ST_OK)
 		return st;
 	/* One output row of the widest level must always fit. */
@@ -147,7 +148,7 @@ static void collect(struct run *r, const float *out, uint32_t row0,
 			if (out[1] <= out[0]) /* below one half */
 				continue;
 			score = face_score(out);
-			if (score < SCORE_P)
+			if (!(score >= SCORE_P))
 				continue;
 			if (r->count == CANDIDATES_MAX) {
 				/* Earlier levels hold it all: drop theirs. */
@@ -219,10 +220,8 @@ static enum status run_level(struct run *r, double scale, struct errinfo *err)
 			if (st != ST_OK)
 				break;
 		}
-		shrink_rows(
-			r->img, &whole, width, height, from, in_rows, d->k,
-			r->sums,
-			(int16_t *)(void *)(r->area + plan.tensor[0].offset));
+		shrink_rows(r->img, &whole, width, height, from, in_rows, d->k,
+			    r->sums, FGM_F32, r->area + plan.tensor[0].offset);
 		out = &plan.tensor[plan.layer_count];
 		collect(r, nn_run(&plan, d->model, d->pnet, d->k, r->area), y,
 			out->height, out->width, (float)scale, level0);
@@ -311,7 +310,7 @@ static const float *look_at(struct run *r, const struct candidate *c,
 	if (!candidate_window(r->img, c, &win))
 		return NULL;
 	shrink_rows(r->img, &win, side, side, 0, side, r->d->k, r->sums,
-		    (int16_t *)(void *)(r->area + plan->tensor[0].offset));
+		    FGM_S16, r->area + plan->tensor[0].offset);
 	return nn_run(plan, r->d->model, net, r->d->k, r->area);
 }
 

@@ -16,7 +16,7 @@
 #include "status.h"
 
 /* Neither side of a working picture is longer: it bounds a P-Net band. */
-#define MTCNN_SIDE_MAX_PX 1600
+#define MTCNN_SIDE_MAX_PX 1280
 
 struct mtcnn {
 	const struct model *model;

@@ -29,14 +29,22 @@ static int16_t pixel_rule(uint32_t sum, float unit)
 	return (int16_t)((int)y - 32640);
 }
 
+/* (sum / count - 127.5) / 128 in binary32, each step rounded once. */
+static float pixel_float(uint32_t sum, float count)
+{
+	return ((float)sum / count - 127.5f) * 0.0078125f;
+}
+
 void shrink_rows(const struct image *img, const struct window *win,
 		 uint32_t out_width, uint32_t out_height, uint32_t row0,
 		 uint32_t rows, const struct k_table *k, uint32_t *sums,
-		 int16_t *out)
+		 enum fgm_type type, void *out)
 {
 	/* Columns of the picture that the window really has. */
 	long left = max_long(win->x, 0);
 	long right = min_long(win->x + (long)win->width, (long)img->width_px);
+	int16_t *narrow = out;
+	float *floats = out;
 	size_t columns = right > left ? (size_t)(right - left) : 0;
 
 	for (uint32_t r = row0; r < row0 + rows; r++) {
@@ -53,10 +61,11 @@ void shrink_rows(const struct image *img, const struct window *win,
 				      columns * IMAGE_CHANNELS);
 		for (uint32_t c = 0; c < out_width; c++) {
 			uint32_t s[IMAGE_CHANNELS] = { 0, 0, 0 };
-			float unit;
+			float unit, count;
 
 			cover(c, win->width, out_width, &x0, &x1);
-			unit = 256.0f / (float)((x1 - x0) * (y1 - y0));
+			count = (float)((x1 - x0) * (y1 - y0));
+			unit = 256.0f / count;
 			for (long x = max_long(win->x + x0, left);
 			     x < min_long(win->x + x1, right); x++) {
 				const uint32_t *p = sums +
@@ -68,7 +77,10 @@ void shrink_rows(const struct image *img, const struct window *win,
 				s[2] += p[2];
 			}
 			for (int ch = 0; ch < IMAGE_CHANNELS; ch++)
-				*out++ = pixel_rule(s[ch], unit);
+				if (type == FGM_F32)
+					*floats++ = pixel_float(s[ch], count);
+				else
+					*narrow++ = pixel_rule(s[ch], unit);
 		}
 	}
 }

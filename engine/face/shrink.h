@@ -1,5 +1,5 @@
-/* Area resampling into a net's s16 input: every output pixel is the plain
- * average of the picture pixels in its window, exact in integers.
+/* Area resampling into a net's input, s16 or f32: every output pixel is the
+ * plain average of the picture pixels in its window, exact in integers.
  *
  * Output row i of h covers picture rows floor(i * H / h) to
  * ceil((i + 1) * H / h), columns alike, which is what adaptive average pooling
@@ -21,11 +21,12 @@ struct window {
 #define SHRINK_SIDE_MAX 65536
 
 /* Writes rows [row0, row0 + rows) of the window resampled to out_width x
- * out_height, RGB s16 by the pixel rule of docs/model-format.md. sums is
- * scratch for 3 * (columns of the window inside the picture) numbers. */
+ * out_height, RGB of the given type by the pixel rule of docs/model-format.md.
+ * sums is scratch for 3 * (columns of the window inside the picture) numbers.
+ */
 void shrink_rows(const struct image *img, const struct window *win,
 		 uint32_t out_width, uint32_t out_height, uint32_t row0,
 		 uint32_t rows, const struct k_table *k, uint32_t *sums,
-		 int16_t *out);
+		 enum fgm_type type, void *out);
 
 #endif

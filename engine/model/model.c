@@ -71,6 +71,32 @@ static bool sums_fit(const struct model *m, const struct fgm_layer *l)
 	return true;
 }
 
+/* Floats must be numbers of a sane size, so that no sum of them overflows. */
+static bool floats_fit(const float *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!(fabsf(v[i]) < SCALE_MAX))
+			return false;
+	return true;
+}
+
+static enum status check_floats(const struct model *m,
+				const struct fgm_layer *l, unsigned i,
+				struct errinfo *err)
+{
+	size_t ch = fgm_channels_padded(l), n = ch * fgm_k_padded(l);
+
+	if (l->weights_bytes != n * sizeof(float) ||
+	    !span_ok(m, l->weights_off, n * sizeof(float), 64) ||
+	    l->channels_bytes != 8 * ch ||
+	    !span_ok(m, l->channels_off, 8 * ch, 16))
+		return bad_layer(err, i, "weights are out of place");
+	if (!floats_fit(fgm_weights_f32(m->file, l), n) ||
+	    !floats_fit(fgm_bias_f32(m->file, l), 2 * ch))
+		return bad_layer(err, i, "weights out of range");
+	return ST_OK;
+}
+
 static enum status check_weights(const struct model *m,
 				 const struct fgm_layer *l, unsigned i,
 				 struct errinfo *err)
@@ -108,7 +134,7 @@ static enum status check_layer(const struct model *m, unsigned i, bool last,
 
 	if (l->op < FGM_CONV || l->op > FGM_MAXPOOL)
 		return bad_layer(err, i, "unknown operation");
-	if (l->in_type != FGM_S8 && l->in_type != FGM_S16)
+	if (l->in_type < FGM_S8 || l->in_type > FGM_F32)
 		return bad_layer(err, i, "unknown input type");
 	if (l->out_type != l->in_type &&
 	    !(last && l->out_type == FGM_F32 && l->op == FGM_CONV))
@@ -132,10 +158,16 @@ static enum status check_layer(const struct model *m, unsigned i, bool last,
 	if (!(fabsf(l->slope_unit) < 1.0f))
 		return bad_layer(err, i, "slope unit out of range");
 	if (l->op == FGM_MAXPOOL) {
-		if (l->in_type != FGM_S16 || l->residual != FGM_NO_TENSOR ||
+		if (l->in_type == FGM_S8 || l->residual != FGM_NO_TENSOR ||
 		    l->pad_top || l->pad_left || l->pad_bottom || l->pad_right)
-			return bad_layer(err, i, "max pool is for bare s16");
+			return bad_layer(err, i, "max pool is not for this");
 		return ST_OK;
+	}
+	if (l->in_type == FGM_F32) {
+		if (l->residual != FGM_NO_TENSOR || l->pad_top || l->pad_left ||
+		    l->pad_bottom || l->pad_right)
+			return bad_layer(err, i, "f32 conv must be bare");
+		return check_floats(m, l, i, err);
 	}
 	if (l->out_type == FGM_F32) {
 		if (l->residual != FGM_NO_TENSOR || l->out_zero != 0)
@@ -164,7 +196,7 @@ static enum status check_net(const struct model *m, const struct fgm_net *net,
 	    net->layer_count > m->header->layer_count - net->first_layer ||
 	    net->in_channels == 0 || net->in_channels > CHANNELS_MAX ||
 	    net->in_height > 512 || net->in_width > 512 ||
-	    (net->in_type != FGM_S8 && net->in_type != FGM_S16) ||
+	    net->in_type < FGM_S8 || net->in_type > FGM_F32 ||
 	    memchr(net->name, 0, sizeof(net->name)) == NULL)
 		return err_set(err, ST_BAD_MODEL, "model net record");
 	for (unsigned i = 0; i < net->layer_count; i++) {

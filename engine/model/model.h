@@ -89,6 +89,25 @@ static inline const int8_t *fgm_weights(const uint8_t *file,
 	return (const int8_t *)(file + l->weights_off);
 }
 
+/* The same three of an f32 layer, all floats: weights, bias, slope. */
+static inline const float *fgm_weights_f32(const uint8_t *file,
+					   const struct fgm_layer *l)
+{
+	return (const float *)(const void *)(file + l->weights_off);
+}
+
+static inline const float *fgm_bias_f32(const uint8_t *file,
+					const struct fgm_layer *l)
+{
+	return (const float *)(const void *)(file + l->channels_off);
+}
+
+static inline const float *fgm_slope_f32(const uint8_t *file,
+					 const struct fgm_layer *l)
+{
+	return fgm_bias_f32(file, l) + fgm_channels_padded(l);
+}
+
 /* A bf16 scale as the float it stands for. */
 static inline float bf16_to_float(uint16_t v)
 {

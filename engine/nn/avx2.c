@@ -6,6 +6,8 @@
 #define TILE                                                                   \
 	3 /* pixels at a time: 12 sums, weights and inputs in 16 registers */
 
+#define TILE_F32 4
+
 #define INLINE static inline __attribute__((always_inline))
 
 INLINE __m256i load4_s8(const void *in, size_t at)
@@ -202,6 +204,89 @@ void k_maxpool_s16_avx2(const int16_t *const *taps, size_t tap_count,
 	}
 }
 
+/* Sixteen outputs of `tile` pixels from p; each lane adds in the reference's
+ * order, so its bits are the reference's. */
+INLINE void block_f32(const struct k_gemm_f32 *g, size_t p, size_t o0,
+		      const float *w, int tile)
+{
+	__m256 acc[TILE_F32][2];
+	size_t n = g->channels - o0 < 16 ? g->channels - o0 : 16;
+
+	for (int t = 0; t < tile; t++)
+		for (int i = 0; i < 2; i++)
+			acc[t][i] = _mm256_loadu_ps(g->bias + o0 + 8 * i);
+	for (size_t k = 0; k < g->k; k++, w += 16) {
+		__m256 b0 = _mm256_loadu_ps(w), b1 = _mm256_loadu_ps(w + 8);
+
+		for (int t = 0; t < tile; t++) {
+			__m256 a = _mm256_broadcast_ss(
+				g->in + (p + (size_t)t) * g->in_step + k);
+
+			acc[t][0] = _mm256_add_ps(acc[t][0],
+						  _mm256_mul_ps(a, b0));
+			acc[t][1] = _mm256_add_ps(acc[t][1],
+						  _mm256_mul_ps(a, b1));
+		}
+	}
+	for (int t = 0; t < tile; t++) {
+		float *out = g->out + (p + (size_t)t) * g->out_step + o0;
+		float whole[16];
+
+		for (int i = 0; i < 2; i++) {
+			__m256 y = acc[t][i];
+
+			if (g->slope != NULL) {
+				__m256 s = _mm256_loadu_ps(g->slope + o0 +
+							   8 * i);
+				__m256 low = _mm256_cmp_ps(
+					y, _mm256_setzero_ps(), _CMP_LT_OQ);
+
+				y = _mm256_blendv_ps(y, _mm256_mul_ps(y, s),
+						     low);
+			}
+			_mm256_storeu_ps((n == 16 ? out : whole) + 8 * i, y);
+		}
+		if (n < 16)
+			memcpy(out, whole, n * sizeof(float));
+	}
+}
+
+void k_gemm_f32_avx2(const struct k_gemm_f32 *g)
+{
+	const float *w = g->weights;
+
+	for (size_t o0 = 0; o0 < g->channels; o0 += 16, w += g->k * 16) {
+		size_t p = 0;
+
+		for (; p + TILE_F32 <= g->pixels; p += TILE_F32)
+			block_f32(g, p, o0, w, TILE_F32);
+		for (; p < g->pixels; p++)
+			block_f32(g, p, o0, w, 1);
+	}
+}
+
+void k_maxpool_f32_avx2(const float *const *taps, size_t tap_count,
+			size_t channels, float *out)
+{
+	size_t c = 0;
+
+	for (; c + 8 <= channels; c += 8) {
+		__m256 top = _mm256_loadu_ps(taps[0] + c);
+
+		for (size_t t = 1; t < tap_count; t++)
+			top = _mm256_max_ps(_mm256_loadu_ps(taps[t] + c), top);
+		_mm256_storeu_ps(out + c, top);
+	}
+	for (; c < channels; c++) {
+		float top = taps[0][c];
+
+		for (size_t t = 1; t < tap_count; t++)
+			if (taps[t][c] > top)
+				top = taps[t][c];
+		out[c] = top;
+	}
+}
+
 int32_t k_dot_s8_avx2(const int8_t *a, const int8_t *b, size_t n)
 {
 	__m256i sum = _mm256_setzero_si256();
@@ -237,8 +322,10 @@ const struct k_table k_table_avx2 = {
 	.name = "avx2",
 	.gemm_s8 = gemm_s8,
 	.gemm_s16 = gemm_s16,
+	.gemm_f32 = k_gemm_f32_avx2,
 	.depthwise_s8 = k_depthwise_s8_avx2,
 	.maxpool_s16 = k_maxpool_s16_avx2,
+	.maxpool_f32 = k_maxpool_f32_avx2,
 	.dot_s8 = k_dot_s8_avx2,
 	.add_row_u8 = k_add_row_u8_avx2,
 };

@@ -3,8 +3,9 @@
 #include "nn/levels.h"
 #include "nn/store_avx2.h"
 
-#define TILE   6
-#define INLINE static inline __attribute__((always_inline))
+#define TILE	 6
+#define TILE_F32 8
+#define INLINE	 static inline __attribute__((always_inline))
 
 /* Adds the bias and stores; with high, the sum is low + 256 * high. */
 INLINE void store(const struct k_gemm *g, size_t p, size_t o0, __m512i low,
@@ -147,12 +148,63 @@ static void gemm_s16(const struct k_gemm *g)
 		planes_s16(g, 0);
 }
 
+INLINE void block_f32(const struct k_gemm_f32 *g, size_t p, size_t o0,
+		      const float *w, int tile)
+{
+	size_t n = g->channels - o0 < 16 ? g->channels - o0 : 16;
+	__mmask16 keep = (__mmask16)((1u << n) - 1);
+	__m512 acc[TILE_F32];
+
+	for (int t = 0; t < tile; t++)
+		acc[t] = _mm512_loadu_ps(g->bias + o0);
+	for (size_t k = 0; k < g->k; k++, w += 16) {
+		__m512 b = _mm512_loadu_ps(w);
+
+		for (int t = 0; t < tile; t++)
+			acc[t] = _mm512_add_ps(
+				acc[t],
+				_mm512_mul_ps(_mm512_set1_ps(
+						      g->in[(p + (size_t)t) *
+								    g->in_step +
+							    k]),
+					      b));
+	}
+	for (int t = 0; t < tile; t++) {
+		__m512 y = acc[t];
+
+		if (g->slope != NULL)
+			y = _mm512_mask_mul_ps(
+				y,
+				_mm512_cmp_ps_mask(y, _mm512_setzero_ps(),
+						   _CMP_LT_OQ),
+				y, _mm512_loadu_ps(g->slope + o0));
+		_mm512_mask_storeu_ps(
+			g->out + (p + (size_t)t) * g->out_step + o0, keep, y);
+	}
+}
+
+static void gemm_f32(const struct k_gemm_f32 *g)
+{
+	const float *w = g->weights;
+
+	for (size_t o0 = 0; o0 < g->channels; o0 += 16, w += g->k * 16) {
+		size_t p = 0;
+
+		for (; p + TILE_F32 <= g->pixels; p += TILE_F32)
+			block_f32(g, p, o0, w, TILE_F32);
+		for (; p < g->pixels; p++)
+			block_f32(g, p, o0, w, 1);
+	}
+}
+
 const struct k_table k_table_avx512vnni = {
 	.name = "avx512vnni",
 	.gemm_s8 = gemm_s8,
 	.gemm_s16 = gemm_s16,
+	.gemm_f32 = gemm_f32,
 	.depthwise_s8 = k_depthwise_s8_avx2,
 	.maxpool_s16 = k_maxpool_s16_avx2,
+	.maxpool_f32 = k_maxpool_f32_avx2,
 	.dot_s8 = k_dot_s8_avx2,
 	.add_row_u8 = k_add_row_u8_avx2,
 };

@@ -54,14 +54,34 @@ struct k_depthwise {
 	const struct k_requant *rq;
 };
 
+/* The same in binary32: pixels x channels outputs, each starting from its bias
+ * and adding k products in order, every product and every sum rounded once (no
+ * fused multiply-add). Weights lie as [block of 16 outputs][k][16]; bias, slope
+ * and weights have room for the channels rounded up to 16. Negative sums are
+ * multiplied by their slope unless slope is NULL. */
+struct k_gemm_f32 {
+	const float *in;
+	size_t in_step; /* elements */
+	size_t pixels;
+	size_t k;
+	const float *weights;
+	const float *bias, *slope;
+	size_t channels;
+	float *out;
+	size_t out_step; /* elements */
+};
+
 struct k_table {
 	const char *name; /* "scalar", "avx2", ... */
 	void (*gemm_s8)(const struct k_gemm *g);
 	void (*gemm_s16)(const struct k_gemm *g);
+	void (*gemm_f32)(const struct k_gemm_f32 *g);
 	void (*depthwise_s8)(const struct k_depthwise *d);
 	/* out[i] = max over taps of taps[t][i], i < channels. */
 	void (*maxpool_s16)(const int16_t *const *taps, size_t tap_count,
 			    size_t channels, int16_t *out);
+	void (*maxpool_f32)(const float *const *taps, size_t tap_count,
+			    size_t channels, float *out);
 	/* Sum of a[i] * b[i], i < n; n a multiple of 16. */
 	int32_t (*dot_s8)(const int8_t *a, const int8_t *b, size_t n);
 	/* sums[i] += row[i], i < n. */

@@ -11,6 +11,9 @@ extern const struct k_table k_table_avx512vnni; /* F, BW, DQ, VL and VNNI */
 void k_depthwise_s8_avx2(const struct k_depthwise *d);
 void k_maxpool_s16_avx2(const int16_t *const *taps, size_t tap_count,
 			size_t channels, int16_t *out);
+void k_gemm_f32_avx2(const struct k_gemm_f32 *g);
+void k_maxpool_f32_avx2(const float *const *taps, size_t tap_count,
+			size_t channels, float *out);
 int32_t k_dot_s8_avx2(const int8_t *a, const int8_t *b, size_t n);
 void k_add_row_u8_avx2(uint32_t *sums, const uint8_t *row, size_t n);
 

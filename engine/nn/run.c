@@ -10,6 +10,7 @@ struct layer_run {
 	const uint8_t *src;
 	uint8_t *dst, *scratch;
 	const uint8_t *residual;
+	const uint8_t *file;
 	const int8_t *weights;
 	const struct k_table *k;
 	struct k_requant rq;
@@ -17,6 +18,8 @@ struct layer_run {
 
 static void fill_zero_point(const struct fgm_layer *l, uint8_t *dst, size_t n)
 {
+	if (n == 0)
+		return; /* always so for f32, which has no padding */
 	if (l->in_type == FGM_S8) {
 		memset(dst, l->in_zero, n);
 	} else {
@@ -66,21 +69,39 @@ static void gather(const struct layer_run *r, uint32_t oy, uint32_t ox,
 	memset(dst, 0, (fgm_k_padded(l) - k) * elem);
 }
 
+/* What a conv reads for its next tile of n pixels from p: the input itself, or
+ * their windows gathered side by side. */
+static const void *tile_input(const struct layer_run *r, size_t p, size_t n)
+{
+	size_t window = fgm_k_padded(r->l) * fgm_type_bytes(r->l->in_type);
+
+	if (nn_reads_in_place(r->l))
+		return r->src;
+	for (size_t i = 0; i < n; i++)
+		gather(r, (uint32_t)((p + i) / r->out->width),
+		       (uint32_t)((p + i) % r->out->width),
+		       r->scratch + i * window);
+	return r->scratch;
+}
+
+static size_t tile_pixels(const struct layer_run *r)
+{
+	return nn_reads_in_place(r->l) ? (size_t)r->out->height * r->out->width
+				       : nn_tile_pixels(r->l);
+}
+
 static void run_conv(const struct layer_run *r)
 {
 	const struct fgm_layer *l = r->l;
-	size_t elem = fgm_type_bytes(l->in_type);
 	size_t out_elem = fgm_type_bytes(l->out_type);
-	size_t k_padded = fgm_k_padded(l);
 	size_t pixels = (size_t)r->out->height * r->out->width;
-	int in_place = nn_reads_in_place(l);
-	size_t tile = in_place ? pixels : nn_tile_pixels(l);
+	size_t tile = tile_pixels(r);
 	void (*gemm)(const struct k_gemm *) = l->in_type == FGM_S8
 						      ? r->k->gemm_s8
 						      : r->k->gemm_s16;
 	struct k_gemm g = {
-		.in_step = k_padded,
-		.groups = k_padded / FGM_K_GROUP,
+		.in_step = fgm_k_padded(l),
+		.groups = fgm_k_padded(l) / FGM_K_GROUP,
 		.weights = r->weights,
 		.wide = (l->flags & FGM_FLAG_WIDE) != 0,
 		.channels = l->out_channels,
@@ -93,16 +114,36 @@ static void run_conv(const struct layer_run *r)
 		size_t n = pixels - p < tile ? pixels - p : tile;
 		size_t at = p * l->out_channels * out_elem;
 
-		if (!in_place)
-			for (size_t i = 0; i < n; i++)
-				gather(r, (uint32_t)((p + i) / r->out->width),
-				       (uint32_t)((p + i) % r->out->width),
-				       r->scratch + i * k_padded * elem);
-		g.in = in_place ? r->src : r->scratch;
+		g.in = tile_input(r, p, n);
 		g.pixels = n;
 		g.out = r->dst + at;
 		g.residual = r->residual ? r->residual + at : NULL;
 		gemm(&g);
+	}
+}
+
+static void run_conv_f32(const struct layer_run *r)
+{
+	const struct fgm_layer *l = r->l;
+	size_t pixels = (size_t)r->out->height * r->out->width;
+	size_t tile = tile_pixels(r);
+	struct k_gemm_f32 g = {
+		.in_step = fgm_k_padded(l),
+		.k = fgm_k_padded(l),
+		.weights = fgm_weights_f32(r->file, l),
+		.bias = fgm_bias_f32(r->file, l),
+		.slope = l->flags & FGM_FLAG_SLOPE ? fgm_slope_f32(r->file, l)
+						   : NULL,
+		.channels = l->out_channels,
+		.out = (float *)(void *)r->dst,
+		.out_step = l->out_channels,
+	};
+
+	for (size_t p = 0; p < pixels; p += tile) {
+		g.pixels = pixels - p < tile ? pixels - p : tile;
+		g.in = tile_input(r, p, g.pixels);
+		r->k->gemm_f32(&g);
+		g.out += g.pixels * l->out_channels;
 	}
 }
 
@@ -155,35 +196,52 @@ static void run_depthwise(const struct layer_run *r)
 	}
 }
 
-static void run_maxpool(const struct layer_run *r)
+/* The inputs of one pooling window. One that hangs over the edge is cut; its
+ * first tap is always inside. */
+static size_t pool_taps(const struct layer_run *r, uint32_t oy, uint32_t ox,
+			const uint8_t **taps)
 {
 	const struct fgm_layer *l = r->l;
-	size_t ch = l->in_channels;
-	const int16_t *src = (const int16_t *)(const void *)r->src;
-	int16_t *dst = (int16_t *)(void *)r->dst;
-	const int16_t *taps[16 * 16];
+	size_t pixel = l->in_channels * fgm_type_bytes(l->in_type), n = 0;
+
+	for (unsigned ky = 0; ky < l->kernel_h; ky++) {
+		for (unsigned kx = 0; kx < l->kernel_w; kx++) {
+			uint32_t y = oy * l->stride + ky;
+			uint32_t x = ox * l->stride + kx;
+
+			if (y < r->in->height && x < r->in->width)
+				taps[n++] = r->src + ((size_t)y * r->in->width +
+						      x) * pixel;
+		}
+	}
+	return n;
+}
+
+static void run_maxpool(const struct layer_run *r)
+{
+	size_t ch = r->l->in_channels;
+	const uint8_t *taps[16 * 16];
+	const int16_t *narrow[16 * 16];
+	const float *floats[16 * 16];
+	uint8_t *dst = r->dst;
 
 	for (uint32_t oy = 0; oy < r->out->height; oy++) {
 		for (uint32_t ox = 0; ox < r->out->width; ox++) {
-			size_t n = 0;
+			size_t n = pool_taps(r, oy, ox, taps);
 
-			for (unsigned ky = 0; ky < l->kernel_h; ky++) {
-				for (unsigned kx = 0; kx < l->kernel_w; kx++) {
-					uint32_t y = oy * l->stride + ky;
-					uint32_t x = ox * l->stride + kx;
-
-					/* A window hanging over the edge is
-					 * cut; its first tap is inside. */
-					if (y >= r->in->height ||
-					    x >= r->in->width)
-						continue;
-					taps[n++] = src +
-						    ((size_t)y * r->in->width +
-						     x) * ch;
-				}
+			if (r->l->in_type == FGM_F32) {
+				for (size_t t = 0; t < n; t++)
+					floats[t] = (const void *)taps[t];
+				r->k->maxpool_f32(floats, n, ch,
+						  (float *)(void *)dst);
+				dst += ch * sizeof(float);
+			} else {
+				for (size_t t = 0; t < n; t++)
+					narrow[t] = (const void *)taps[t];
+				r->k->maxpool_s16(narrow, n, ch,
+						  (int16_t *)(void *)dst);
+				dst += ch * sizeof(int16_t);
 			}
-			r->k->maxpool_s16(taps, n, ch, dst);
-			dst += ch;
 		}
 	}
 }
@@ -199,11 +257,16 @@ static void run_layer(const struct nn_plan *plan, const struct model *m,
 		.src = area + plan->tensor[l->input].offset,
 		.dst = area + plan->tensor[i + 1].offset,
 		.scratch = area + plan->scratch_offset,
+		.file = m->file,
 		.k = k,
 	};
 
 	if (l->op == FGM_MAXPOOL) {
 		run_maxpool(&r);
+		return;
+	}
+	if (l->in_type == FGM_F32) {
+		run_conv_f32(&r);
 		return;
 	}
 	if (l->residual != FGM_NO_TENSOR)

@@ -138,6 +138,39 @@ static void maxpool_s16(const int16_t *const *taps, size_t tap_count,
 	}
 }
 
+static void gemm_f32(const struct k_gemm_f32 *g)
+{
+	for (size_t p = 0; p < g->pixels; p++) {
+		for (size_t o = 0; o < g->channels; o++) {
+			const float *w = g->weights +
+					 o / FGM_OUT_BLOCK * g->k *
+						 FGM_OUT_BLOCK +
+					 o % FGM_OUT_BLOCK;
+			const float *in = g->in + p * g->in_step;
+			float sum = g->bias[o];
+
+			for (size_t k = 0; k < g->k; k++)
+				sum += in[k] * w[k * FGM_OUT_BLOCK];
+			if (g->slope != NULL && sum < 0.0f)
+				sum *= g->slope[o];
+			g->out[p * g->out_step + o] = sum;
+		}
+	}
+}
+
+static void maxpool_f32(const float *const *taps, size_t tap_count,
+			size_t channels, float *out)
+{
+	for (size_t c = 0; c < channels; c++) {
+		float top = taps[0][c];
+
+		for (size_t t = 1; t < tap_count; t++)
+			if (taps[t][c] > top)
+				top = taps[t][c];
+		out[c] = top;
+	}
+}
+
 static int32_t dot_s8(const int8_t *a, const int8_t *b, size_t n)
 {
 	int32_t sum = 0;
@@ -157,8 +190,10 @@ const struct k_table k_table_scalar = {
 	.name = "scalar",
 	.gemm_s8 = gemm_s8,
 	.gemm_s16 = gemm_s16,
+	.gemm_f32 = gemm_f32,
 	.depthwise_s8 = depthwise_s8,
 	.maxpool_s16 = maxpool_s16,
+	.maxpool_f32 = maxpool_f32,
 	.dot_s8 = dot_s8,
 	.add_row_u8 = add_row_u8,
 };

@@ -19,7 +19,8 @@ LAYER = "<8B4B4H5hHf4If2I"
 class Layer:
     """One layer as the engine runs it. weights: integers (out, in, kh, kw), for
     depthwise (out, 1, kh, kw), of 8 bits or, if wide, of 16; bias int64, scale
-    float (a bf16 value) and slope (in slope_unit) are per output."""
+    float (a bf16 value) and slope (in slope_unit) are per output. An f32 layer has
+    floats for weights, bias and slope, and no scale."""
     op: int
     in_type: int
     out_type: int
@@ -74,7 +75,25 @@ def planes(layer):
     return [w - 256 * high, high]
 
 
+def pack_floats(layer):
+    out, n = round_up(layer.out_channels, 16), layer.out_channels
+    k = layer.kernel * layer.kernel * layer.in_channels
+    flat = np.zeros((out, round_up(k, 4)), np.float32)
+    flat[:n, :k] = layer.weights.transpose(0, 2, 3, 1).reshape(n, k)
+    return np.ascontiguousarray(flat.reshape(out // 16, 16, -1).transpose(0, 2, 1)).tobytes()
+
+
+def unpack_floats(layer, raw):
+    out, n = round_up(layer.out_channels, 16), layer.out_channels
+    k, side = layer.kernel * layer.kernel * layer.in_channels, layer.kernel
+    flat = np.frombuffer(raw, np.float32).reshape(out // 16, -1, 16).transpose(0, 2, 1)
+    w = flat.reshape(out, -1)[:n, :k].reshape(n, side, side, layer.in_channels)
+    return np.ascontiguousarray(w.transpose(0, 3, 1, 2))
+
+
 def pack_weights(layer):
+    if layer.in_type == F32:
+        return pack_floats(layer)
     out = round_up(layer.out_channels, 16)
     if layer.op == DEPTHWISE:
         w = layer.weights.astype(np.int8)
@@ -91,6 +110,8 @@ def pack_weights(layer):
 
 
 def unpack_weights(layer, raw):
+    if layer.in_type == F32:
+        return unpack_floats(layer, raw)
     out = round_up(layer.out_channels, 16)
     flat = np.frombuffer(raw, np.int8)
     n, k = layer.out_channels, layer.kernel
@@ -104,6 +125,12 @@ def unpack_weights(layer, raw):
 
 def pack_channels(layer):
     out = round_up(layer.out_channels, 16)
+    if layer.in_type == F32:
+        floats = np.zeros((2, out), np.float32)
+        floats[0, :layer.out_channels] = layer.bias
+        if layer.slope is not None:
+            floats[1, :layer.out_channels] = layer.slope
+        return floats.tobytes()
     bias = np.zeros(out, np.int32)
     scale = np.zeros(out, np.float32)
     slope = np.zeros(out, np.int16)
@@ -158,7 +185,7 @@ def write(path, name, nets, cuts, note):
                          net.in_type, 0, 0, 0, 0)
         first += len(net.layers)
     for i, l in enumerate(layers):
-        assert l.op == MAXPOOL or sums_fit(l).all(), f"layer {i}: sums can leave int32"
+        assert l.op == MAXPOOL or l.in_type == F32 or sums_fit(l).all(), f"layer {i}: sums can leave int32"
         struct.pack_into(LAYER, body, layers_off + i * struct.calcsize(LAYER),
                          l.op, l.in_type, l.out_type, (l.slope is not None) + 2 * l.wide,
                          l.kernel, l.kernel, l.stride, 0, *l.pad,
@@ -193,6 +220,12 @@ def read(path):
         if l.op != MAXPOOL:
             l.weights = unpack_weights(l, body[v[23]:v[23] + v[24]])
             pad, n, at = round_up(l.out_channels, 16), l.out_channels, v[25]
+            if l.in_type == F32:
+                l.bias = np.frombuffer(body, np.float32, n, at)
+                if v[3] & 1:
+                    l.slope = np.frombuffer(body, np.float32, n, at + 4 * pad)
+                layers.append(l)
+                continue
             l.bias = np.frombuffer(body, np.int32, n, at).astype(np.int64)
             l.scale = (np.frombuffer(body, np.uint16, n, at + 4 * pad).astype(np.uint32)
                        << 16).view(np.float32)

@@ -76,6 +76,16 @@ def toy16(rng):
     return fgm.Net("toy16", 0, 0, 3, fgm.S16, t.layers)
 
 
+def toy32(rng):
+    w = lambda out, cin, k: rng.normal(size=(out, cin, k, k)) * 0.3
+    layers = [quantise.keep(w(10, 3, 3), rng.normal(size=10), input=0, slope=rng.normal(size=10)),
+              quantise.pool(2, 10, 1, fgm.F32),
+              quantise.keep(w(19, 10, 3), rng.normal(size=19), input=2, slope=rng.normal(size=19)),
+              quantise.pool(3, 19, 3, fgm.F32),
+              quantise.keep(w(6, 19, 1), rng.normal(size=6), input=4)]
+    return fgm.Net("toy32", 0, 0, 3, fgm.F32, layers)
+
+
 def write_tensors(path, arrays, types):
     with open(path, "wb") as f:
         f.write(struct.pack("<I", len(arrays)))
@@ -85,12 +95,15 @@ def write_tensors(path, arrays, types):
 
 
 def write_toys(out, rng):
-    fgm.write(f"{out}/toy.fgm", "toy", [toy8(rng), toy16(rng)], [(1e-2, 0.3), (1e-4, 0.5)],
+    fgm.write(f"{out}/toy.fgm", "toy", [toy8(rng), toy16(rng), toy32(rng)], [(1e-2, 0.3), (1e-4, 0.5)],
               "made by golden.py")
     for net in fgm.read(f"{out}/toy.fgm")[1]:
         shape = (1, net.in_height or 23, net.in_width or 20, 3)
         lo, hi = (-128, 128) if net.in_type == fgm.S8 else (-32640, 32641)
-        every = intsim.run(net, rng.integers(lo, hi, shape), every=True)
+        x = rng.integers(lo, hi, shape)
+        if net.in_type == fgm.F32:
+            x = intsim.pixels(rng.integers(0, 256, shape), fgm.F32)
+        every = intsim.run(net, x, every=True)
         write_tensors(f"{out}/{net.name}.bin", [t[0] for t in every],
                       [net.in_type] + [l.out_type for l in net.layers])
 

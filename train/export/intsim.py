@@ -1,7 +1,8 @@
-"""The engine's integer arithmetic in Python, bit for bit (docs/model-format.md).
+"""The engine's arithmetic in Python, bit for bit (docs/model-format.md).
 
 Sums are computed by float64 convolutions, which are exact below 2^53; the
-requantisation then follows the one rounding rule in float32.
+requantisation then follows the one rounding rule in float32. An f32 layer adds
+its products one after another, each step rounded.
 """
 
 import numpy as np
@@ -12,7 +13,9 @@ from . import fgm
 
 
 def pixels(rgb, in_type):
-    """The pixel rule: (n, h, w, 3) values 0..255 to the net's integers."""
+    """The pixel rule: (n, h, w, 3) values 0..255 to the net's input."""
+    if in_type == fgm.F32:
+        return (np.asarray(rgb, np.float32) - np.float32(127.5)) * np.float32(1 / 128)
     rgb = np.asarray(rgb, np.float64)
     if in_type == fgm.S8:
         return (rgb - 128).astype(np.int64)
@@ -22,7 +25,19 @@ def pixels(rgb, in_type):
 def _pool(x, layer):
     t = torch.from_numpy(x.astype(np.float64)).permute(0, 3, 1, 2)
     y = F.max_pool2d(t, layer.kernel, layer.stride, ceil_mode=True)
-    return y.permute(0, 2, 3, 1).numpy().astype(np.int64)
+    return y.permute(0, 2, 3, 1).numpy().astype(x.dtype)
+
+
+def conv_f32(x, layer):
+    """One product after another in the order (ky, kx, channel), as the engine adds."""
+    k = layer.kernel
+    h, w = x.shape[1] - k + 1, x.shape[2] - k + 1
+    y = np.broadcast_to(layer.bias.astype(np.float32), (len(x), h, w, layer.out_channels))
+    for ky in range(k):
+        for kx in range(k):
+            for c in range(layer.in_channels):
+                y = y + x[:, ky:ky + h, kx:kx + w, c, None] * layer.weights[:, c, ky, kx]
+    return y if layer.slope is None else np.where(y < 0, y * layer.slope, y)
 
 
 def sums(x, layer):
@@ -61,6 +76,9 @@ def run(net, x, every=False):
         src = tensors[layer.input]
         if layer.op == fgm.MAXPOOL:
             tensors.append(_pool(src, layer))
+            continue
+        if layer.in_type == fgm.F32:
+            tensors.append(conv_f32(src, layer))
             continue
         res = tensors[layer.residual] if layer.residual != fgm.NONE else None
         tensors.append(requantise(sums(src, layer), layer, res))

@@ -1,13 +1,14 @@
-"""MTCNN's weights to models/mtcnn.fgm: integer weights, int16 activations.
+"""MTCNN's weights to models/mtcnn.fgm.
 
     python -m train.export.mtcnn --weights DIR --crops DIR_OR_ZIP... --out models/mtcnn.fgm
 
 DIR holds pnet.pt, rnet.pt and onet.pt as the MIT-licensed PyPI package
-facenet-pytorch ships them. Weights have 16 bits: scores decide between
-neighbouring candidates that differ by less than 8 or even 12 bits can tell, and
-another winner means another box. Only O-Net's dense layer, three fifths of all
-weights, does with 8, rounded with care. Activations have 16 bits; their
-ranges are measured while the float detector runs, and given a quarter as much again.
+facenet-pytorch ships them. P-Net, a seventieth of the weights, stays in float: its
+scores decide between neighbouring candidates that differ by less than 16-bit
+activations can tell, and another winner means another box. R-Net and O-Net get
+16-bit weights and activations; only O-Net's dense layer, three fifths of all
+weights, has 8, rounded with care. Ranges are measured while the float detector
+runs, and given half as much again.
 """
 
 import argparse
@@ -109,6 +110,16 @@ def convert(name, layers, peaks, seen):
     return fgm.Net(name, SIDE[name], SIDE[name], 3, fgm.S16, out)
 
 
+def convert_float(name, layers):
+    """The net as it is, in binary32."""
+    out = []
+    for w, b, slope, kernel in layers:
+        out.append(quantise.keep(w, b, input=len(out), slope=slope))
+        if kernel:
+            out.append(quantise.pool(kernel, w.shape[0], len(out), fgm.F32))
+    return fgm.Net(name, SIDE[name], SIDE[name], 3, fgm.F32, out)
+
+
 def observe(weights, pictures, rng):
     """Runs the float detector over face crops laid on one another at random sizes,
     and notes the peak of every channel: what the nets really see, candidates included.
@@ -148,7 +159,8 @@ def main():
     rng = np.random.default_rng(1)
     peaks, dense = observe(args.weights, crops.load(args.crops, 600, rng), rng)
     print(f"{len(dense)} candidates reached O-Net")
-    nets = [convert(n, load(args.weights, n), peaks[n], dense) for n in ("pnet", "rnet", "onet")]
+    nets = [convert_float("pnet", load(args.weights, "pnet"))]
+    nets += [convert(n, load(args.weights, n), peaks[n], dense) for n in ("rnet", "onet")]
     body = fgm.write(args.out, "mtcnn", nets, [], NOTE)
     print(f"{args.out}: {len(body)} bytes")
 

@@ -74,7 +74,16 @@ def careful(x, w, b):
     return fit
 
 
-def pool(kernel, channels, input):
-    """Caffe's max pool: stride 2, sizes rounded up, on s16."""
-    return fgm.Layer(op=fgm.MAXPOOL, in_type=fgm.S16, out_type=fgm.S16, kernel=kernel, stride=2,
+def keep(w, b, *, input, slope=None):
+    """A conv of stride 1 without padding that stays in float."""
+    to32 = lambda v: np.asarray(v, np.float32)
+    return fgm.Layer(op=fgm.CONV, in_type=fgm.F32, out_type=fgm.F32, kernel=w.shape[2], stride=1,
+                     pad=(0, 0, 0, 0), in_channels=w.shape[1], out_channels=w.shape[0],
+                     input=input, weights=to32(w), bias=to32(b),
+                     slope=None if slope is None else to32(slope))
+
+
+def pool(kernel, channels, input, kind=fgm.S16):
+    """Caffe's max pool: stride 2, sizes rounded up."""
+    return fgm.Layer(op=fgm.MAXPOOL, in_type=kind, out_type=kind, kernel=kernel, stride=2,
                      pad=(0, 0, 0, 0), in_channels=channels, out_channels=channels, input=input)

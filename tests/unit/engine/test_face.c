@@ -122,6 +122,7 @@ static double average(const struct window *w, uint32_t ow, uint32_t oh,
 START_TEST(resampling_is_the_plain_average_with_black_outside)
 {
 	static int16_t out[80 * 80 * 3];
+	static float floats[80 * 80 * 3];
 	static uint32_t sums[64 * 3];
 
 	for (size_t i = 0; i < sizeof(pixels); i++)
@@ -133,7 +134,7 @@ START_TEST(resampling_is_the_plain_average_with_black_outside)
 		uint32_t ow = 1 + rnd() % 80, oh = 1 + rnd() % 80;
 
 		shrink_rows(&picture, &w, ow, oh, 0, oh, k_select(NULL), sums,
-			    out);
+			    FGM_S16, out);
 		for (uint32_t y = 0; y < oh; y += 7)
 			for (uint32_t x = 0; x < ow; x += 5)
 				for (int c = 0; c < 3; c++)
@@ -144,6 +145,16 @@ START_TEST(resampling_is_the_plain_average_with_black_outside)
 							      c) -
 							32640,
 						0.51);
+		shrink_rows(&picture, &w, ow, oh, 0, oh, k_select(NULL), sums,
+			    FGM_F32, floats);
+		for (uint32_t i = 0; i < ow * oh * 3; i += 11)
+			ck_assert_float_eq_tol(
+				floats[i],
+				(float)((average(&w, ow, oh, i / 3 % ow,
+						 i / 3 / ow, (int)(i % 3)) -
+					 127.5) /
+					128),
+				1e-6f);
 	}
 }
 END_TEST
@@ -154,10 +165,11 @@ START_TEST(bands_of_rows_equal_the_whole)
 	static uint32_t sums[64 * 3];
 	const struct window w = { 0, 0, 64, 64 };
 
-	shrink_rows(&picture, &w, 40, 30, 0, 30, k_select(NULL), sums, whole);
+	shrink_rows(&picture, &w, 40, 30, 0, 30, k_select(NULL), sums, FGM_S16,
+		    whole);
 	for (uint32_t r = 0; r < 30; r += 4)
 		shrink_rows(&picture, &w, 40, 30, r, r + 4 > 30 ? 30 - r : 4,
-			    k_select(NULL), sums, part + r * 40 * 3);
+			    k_select(NULL), sums, FGM_S16, part + r * 40 * 3);
 	ck_assert_mem_eq(whole, part, sizeof(whole));
 }
 END_TEST

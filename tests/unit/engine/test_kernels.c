@@ -149,6 +149,69 @@ static void compare_gemm(const struct k_table *level, enum fgm_type in,
 	drop_channels(&c);
 }
 
+/* Random floats between -1 and 1. */
+static void make_floats(struct guarded g, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		float v = (float)(rnd() % 20001) / 10000.0f - 1.0f;
+
+		memcpy(g.p + 4 * i, &v, 4);
+	}
+}
+
+static void compare_f32(const struct k_table *level)
+{
+	struct k_gemm_f32 g = { .pixels = between(1, 20),
+				.k = 4 * between(1, 40),
+				.channels = between(1, 70) };
+	size_t padded = round16(g.channels), n, taps = between(1, 9);
+	struct guarded a, w, bias, slope, got, want, in[9];
+	const float *at[9];
+
+	g.in_step = g.k + between(0, 3);
+	g.out_step = g.channels + between(0, 5);
+	n = g.in_step * (g.pixels - 1) + g.k;
+	a = guard(n * 4);
+	make_floats(a, n);
+	w = guard(padded * g.k * 4);
+	make_floats(w, padded * g.k);
+	bias = guard(padded * 4);
+	make_floats(bias, padded);
+	slope = guard(padded * 4);
+	make_floats(slope, padded);
+	n = g.out_step * (g.pixels - 1) + g.channels;
+	got = guard(n * 4);
+	want = guard(n * 4);
+	memcpy(got.p, want.p, n * 4);
+	g.in = (const void *)a.p;
+	g.weights = (const void *)w.p;
+	g.bias = (const void *)bias.p;
+	g.slope = rnd() % 2 ? (const void *)slope.p : NULL;
+	g.out = (void *)want.p;
+	k_table_scalar.gemm_f32(&g);
+	g.out = (void *)got.p;
+	level->gemm_f32(&g);
+	ck_assert_msg(memcmp(got.p, want.p, n * 4) == 0,
+		      "%s f32: %zu pixels %zu products %zu channels",
+		      level->name, g.pixels, g.k, g.channels);
+	for (size_t t = 0; t < taps; t++) {
+		in[t] = guard(g.channels * 4);
+		make_floats(in[t], g.channels);
+		at[t] = (const void *)in[t].p;
+	}
+	k_table_scalar.maxpool_f32(at, taps, g.channels, (void *)want.p);
+	level->maxpool_f32(at, taps, g.channels, (void *)got.p);
+	ck_assert_mem_eq(got.p, want.p, g.channels * 4);
+	for (size_t t = 0; t < taps; t++)
+		drop(in[t]);
+	drop(a);
+	drop(w);
+	drop(bias);
+	drop(slope);
+	drop(got);
+	drop(want);
+}
+
 static void compare_depthwise(const struct k_table *level)
 {
 	struct k_depthwise d = { .tap_count = between(1, 49),
@@ -235,6 +298,7 @@ START_TEST(every_level_equals_scalar_bit_for_bit)
 			compare_gemm(levels[i], FGM_S8, FGM_F32);
 			compare_gemm(levels[i], FGM_S16, FGM_S16);
 			compare_gemm(levels[i], FGM_S16, FGM_F32);
+			compare_f32(levels[i]);
 			compare_depthwise(levels[i]);
 			compare_small(levels[i]);
 		}

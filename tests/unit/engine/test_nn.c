@@ -76,6 +76,12 @@ START_TEST(every_layer_of_an_s16_net_is_exact)
 }
 END_TEST
 
+START_TEST(every_layer_of_an_f32_net_is_exact)
+{
+	check_layers("tests/golden/toy.fgm", "toy32", "toy32.bin");
+}
+END_TEST
+
 START_TEST(the_detector_nets_are_exact)
 {
 	check_layers("models/mtcnn.fgm", "pnet", "pnet.bin");
@@ -171,6 +177,7 @@ Suite *suite_nn(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, every_layer_of_an_s8_net_is_exact);
 	tcase_add_test(t, every_layer_of_an_s16_net_is_exact);
+	tcase_add_test(t, every_layer_of_an_f32_net_is_exact);
 	tcase_add_test(t, the_detector_nets_are_exact);
 	tcase_add_test(t, the_embedder_is_exact);
 	tcase_add_test(t, live_tensors_do_not_overlap);
