@@ -12,6 +12,14 @@ uint64_t srv_now_us(void)
 	return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
 }
 
+int64_t srv_wall_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 void srv_engine_options(const struct config *cfg,
 			struct srv_engine_paths *paths,
 			struct engine_options *opt)

@@ -18,5 +18,7 @@ void srv_engine_options(const struct config *cfg,
 
 /* Microseconds on CLOCK_MONOTONIC. */
 uint64_t srv_now_us(void);
+/* Unix time in milliseconds, UTC. */
+int64_t srv_wall_ms(void);
 
 #endif

@@ -61,18 +61,11 @@ static enum MHD_Result look(void *ctx, enum MHD_ValueKind kind,
 	return MHD_YES;
 }
 
-static void read_headers(struct request *r, struct headers *h)
+enum status guard_headers(struct request *r)
 {
-	memset(h, 0, sizeof(*h));
-	MHD_get_connection_values_n(r->connection, MHD_HEADER_KIND, look, h);
-}
+	struct headers h = { 0 };
 
-enum status guard_headers(struct request *r, const char *method)
-{
-	struct headers h;
-
-	(void)method;
-	read_headers(r, &h);
+	MHD_get_connection_values_n(r->connection, MHD_HEADER_KIND, look, &h);
 	if (h.nul)
 		return err_set(&r->err, ST_BAD_REQUEST,
 			       "a header contains a NUL");
@@ -102,18 +95,18 @@ enum status guard_body(struct request *r)
 	unsigned long long max = (unsigned long long)r->srv->cfg.body_max_kib *
 				 1024,
 			   length = 0;
-	struct headers h;
+	bool chunked = MHD_lookup_connection_value(
+		r->connection, MHD_HEADER_KIND, "Transfer-Encoding");
 
-	read_headers(r, &h);
 	if (text != NULL)
 		length = strtoull(text, NULL, 10);
 	if (!r->route->body) {
-		if (length > 0 || h.encodings)
+		if (length > 0 || chunked)
 			return err_set(&r->err, ST_BAD_REQUEST,
 				       "this route takes no body");
 		return ST_OK;
 	}
-	if (text == NULL && !h.encodings)
+	if (text == NULL && !chunked)
 		return err_set(&r->err, ST_LENGTH_REQUIRED,
 			       "Content-Length or chunked encoding is needed");
 	if (length > max)

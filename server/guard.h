@@ -10,7 +10,7 @@
 enum status guard_uri(const char *uri);
 
 /* Checks the headers. Failures mean that the connection must be closed. */
-enum status guard_headers(struct request *r, const char *method) MUST_CHECK;
+enum status guard_headers(struct request *r) MUST_CHECK;
 
 /* Checks the announced body of a route that takes one, or that there is none.
  */

@@ -95,6 +95,13 @@ void reply_json(struct request *r, int http_status, json_t *body)
 		set_answer(r, http_status, text, "application/json");
 }
 
+void reply_page(struct request *r, const char *name, json_t *list, json_t *next)
+{
+	reply_json(r, 200,
+		   json_pack("{s:o, s:o}", name, list, "next",
+			     next ? next : json_null()));
+}
+
 void reply_empty(struct request *r, int http_status)
 {
 	set_answer(r, http_status, NULL, NULL);
@@ -152,6 +159,11 @@ json_t *reply_real(double v, int digits)
 	double unit = pow(10.0, digits);
 
 	return isfinite(v) ? json_real(rint(v * unit) / unit) : json_null();
+}
+
+json_t *reply_text(const char *s)
+{
+	return s != NULL && s[0] != '\0' ? json_string(s) : json_null();
 }
 
 json_t *reply_time(int64_t ms)

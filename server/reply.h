@@ -13,6 +13,10 @@ void reply_empty(struct request *r, int http_status);
 void reply_problem(struct request *r, const char *part);
 /* The same for a status and a sentence made on the spot. */
 void reply_error(struct request *r, enum status st, const char *text);
+/* 200 with a page: the list under its name and the cursor of the next page,
+ * NULL for none. Takes both. */
+void reply_page(struct request *r, const char *name, json_t *list,
+		json_t *next);
 /* Adds a header to the answer set before. */
 void reply_header(struct request *r, const char *name, const char *value);
 
@@ -20,6 +24,8 @@ int reply_http_status(enum status st);
 
 /* A float as JSON, rounded to so many digits; null when it is not finite. */
 json_t *reply_real(double v, int digits);
+/* A text as JSON; null for NULL and the empty text. */
+json_t *reply_text(const char *s);
 /* Unix milliseconds as "2026-01-31T12:34:56.789Z". */
 json_t *reply_time(int64_t ms);
 

@@ -7,10 +7,7 @@
 
 const char *request_param(struct request *r, const char *name)
 {
-	if (r->upload != NULL)
-		return upload_param(r->upload, name);
-	return MHD_lookup_connection_value(r->connection, MHD_GET_ARGUMENT_KIND,
-					   name);
+	return upload_param(r->upload, name);
 }
 
 enum status request_int(struct request *r, const char *name, int64_t min,
@@ -72,6 +69,15 @@ enum status request_door(struct request *r, const char **out)
 	return id_param(r, "door_id", out);
 }
 
+void *request_page(struct request *r, int64_t rows, size_t row_bytes)
+{
+	void *page = calloc((size_t)rows, row_bytes);
+
+	if (page == NULL)
+		err_set(&r->err, ST_NO_MEMORY, "no memory for a page");
+	return page;
+}
+
 static bool known(const struct route *route, const char *name)
 {
 	for (const char *const *p = route->params; *p != NULL; p++)
@@ -86,40 +92,21 @@ static enum status unknown(struct request *r, const char *name)
 		       "this route has no parameter \"%.40s\"", name);
 }
 
-struct walk {
-	struct request *r;
-	const char *seen[32];
-	size_t count;
-	enum status st;
-};
-
-static enum MHD_Result check_one(void *ctx, enum MHD_ValueKind kind,
-				 const char *name, const char *value)
+/* For a route that takes no parameter: the first one is one too many. */
+static enum MHD_Result refuse_one(void *ctx, enum MHD_ValueKind kind,
+				  const char *name, const char *value)
 {
-	struct walk *w = ctx;
-
 	(void)kind;
 	(void)value;
-	for (size_t i = 0; i < w->count; i++)
-		if (strcmp(w->seen[i], name) == 0)
-			w->st = err_set(&w->r->err, ST_BAD_REQUEST,
-					"parameter \"%.40s\" is given twice",
-					name);
-	if (w->st == ST_OK && !known(w->r->route, name))
-		w->st = unknown(w->r, name);
-	if (w->count < 32)
-		w->seen[w->count++] = name;
-	return w->st == ST_OK ? MHD_YES : MHD_NO;
+	return unknown(ctx, name) == ST_OK ? MHD_YES : MHD_NO;
 }
 
 enum status request_check_params(struct request *r)
 {
-	struct walk w = { .r = r, .st = ST_OK };
-
 	if (r->upload == NULL) {
 		MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND,
-					  check_one, &w);
-		return w.st;
+					  refuse_one, r);
+		return r->err.status;
 	}
 	for (size_t i = 0; i < upload_param_count(r->upload); i++) {
 		const char *name = upload_param_name(r->upload, i);

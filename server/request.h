@@ -25,9 +25,11 @@ struct request {
 	char id[REQUEST_ID_MAX + 1];	   /* X-Request-Id, given or made */
 	char person_id[PERSON_ID_MAX + 1]; /* of the path, if it has one */
 	int64_t row_id;			   /* of the path, if it has one */
-	enum status uri_status;		   /* what the raw address is worth */
+	char allow[64]; /* methods of the path, when the one asked is not */
+	enum status uri_status; /* what the raw address is worth */
 	bool started, body_ended;
-	struct upload *upload; /* NULL for routes without a worker */
+	struct upload *upload; /* holds the parameters too; NULL for routes
+				* without a worker, which take none */
 	uint64_t start_us;
 	uint64_t body_bytes; /* taken so far */
 	struct errinfo err;
@@ -44,7 +46,8 @@ struct request {
 	struct MHD_Response *response;
 };
 
-/* A parameter of the query or, after upload_drain, of the body; or NULL. */
+/* A parameter of the query or, after upload_drain, of the body; or NULL. For
+ * routes on a worker. */
 const char *request_param(struct request *r, const char *name);
 
 /* Whole number of a parameter within limits; preset when it is missing. */
@@ -58,6 +61,10 @@ bool request_id_ok(const char *id);
 enum status request_person(struct request *r, const char **out) MUST_CHECK;
 /* The door_id parameter, checked; "" when missing. */
 enum status request_door(struct request *r, const char **out) MUST_CHECK;
+
+/* Memory for the rows of a page, which the caller frees; NULL with r->err set
+ * when there is none. */
+void *request_page(struct request *r, int64_t rows, size_t row_bytes);
 
 /* Refuses parameters that the route does not know. */
 enum status request_check_params(struct request *r) MUST_CHECK;

@@ -90,15 +90,13 @@ static enum status take_id(struct request *r, const struct route *route,
 	return ST_OK;
 }
 
-enum status router_find(struct request *r, const char *method, const char *path,
-			char allow[64])
+enum status router_find(struct request *r, const char *method, const char *path)
 {
 	bool exists = false;
-	size_t n = 0; /* of allow; three methods at most, far below 64 */
+	size_t n = 0; /* of r->allow; three methods at most fit easily */
 	/* HEAD is GET without the body, which the library leaves out. */
 	const char *want = strcmp(method, "HEAD") == 0 ? "GET" : method;
 
-	allow[0] = '\0';
 	if (!method_exists(method))
 		return err_set(&r->err, ST_NOT_IMPLEMENTED, "unknown method");
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
@@ -111,13 +109,14 @@ enum status router_find(struct request *r, const char *method, const char *path,
 			r->route = route;
 			return take_id(r, route, path);
 		}
-		n += (size_t)snprintf(allow + n, 64 - n, "%s%s", n ? ", " : "",
+		n += (size_t)snprintf(r->allow + n, sizeof(r->allow) - n,
+				      "%s%s", n ? ", " : "",
 				      strcmp(route->method, "GET") == 0
 					      ? "GET, HEAD"
 					      : route->method);
 	}
 	if (exists)
 		return err_set(&r->err, ST_METHOD_NOT_ALLOWED,
-			       "this route takes %s", allow);
+			       "this route takes %s", r->allow);
 	return err_set(&r->err, ST_NO_SUCH_ROUTE, "there is no such route");
 }

@@ -24,9 +24,9 @@ struct route {
 };
 
 /* Finds r->route and fills the ids of the path. ST_NO_SUCH_ROUTE,
- * ST_METHOD_NOT_ALLOWED (allow lists the methods there are), ST_BAD_REQUEST
+ * ST_METHOD_NOT_ALLOWED (r->allow lists the methods there are), ST_BAD_REQUEST
  * (an id in the path that cannot be one), ST_NOT_IMPLEMENTED (method). */
-enum status router_find(struct request *r, const char *method, const char *path,
-			char allow[64]) MUST_CHECK;
+enum status router_find(struct request *r, const char *method,
+			const char *path) MUST_CHECK;
 
 #endif

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "checked.h"
 #include "engine_setup.h"
 #include "guard.h"
 #include "listen.h"
@@ -74,9 +75,10 @@ static enum MHD_Result send_answer(struct request *r)
  * nothing of the body can be taken for a request. */
 static enum MHD_Result refuse(struct request *r)
 {
-	if (r->response == NULL)
-		reply_problem(r, NULL);
+	reply_problem(r, NULL);
 	reply_header(r, "Connection", "close");
+	if (r->allow[0] != '\0')
+		reply_header(r, "Allow", r->allow);
 	return send_answer(r);
 }
 
@@ -112,16 +114,12 @@ static enum status begin_upload(struct request *r)
 	if (st == ST_OK)
 		MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND,
 					  add_query, r);
-	if (r->err.status == ST_OK && upload_param_count(r->upload) > 0)
-		return request_check_params(r);
-	return r->err.status;
+	return r->err.status == ST_OK ? request_check_params(r) : r->err.status;
 }
 
 static enum MHD_Result on_headers(struct request *r, const char *method,
 				  const char *url)
 {
-	char allow[64] = "";
-
 	r->started = true;
 	r->start_us = srv_now_us();
 	name_request(r);
@@ -129,19 +127,12 @@ static enum MHD_Result on_headers(struct request *r, const char *method,
 		err_set(&r->err, ST_NOT_READY, "the daemon is stopping");
 	else if (r->uri_status != ST_OK)
 		err_set(&r->err, r->uri_status, "the address is not valid");
-	if (r->err.status != ST_OK || guard_headers(r, method) != ST_OK ||
-	    router_find(r, method, url, allow) != ST_OK ||
-	    guard_body(r) != ST_OK) {
-		reply_problem(r, NULL);
-		if (allow[0] != '\0')
-			reply_header(r, "Allow", allow);
+	if (r->err.status != ST_OK || guard_headers(r) != ST_OK ||
+	    router_find(r, method, url) != ST_OK || guard_body(r) != ST_OK)
 		return refuse(r);
-	}
 	if (r->route->on_worker)
 		return begin_upload(r) == ST_OK ? MHD_YES : refuse(r);
-	if (request_check_params(r) != ST_OK)
-		return refuse(r);
-	return MHD_YES;
+	return request_check_params(r) == ST_OK ? MHD_YES : refuse(r);
 }
 
 /* The library answers before a body or after it, not within: this refusal goes
@@ -292,7 +283,7 @@ size_t srv_upload_slots(const struct config *cfg)
 static enum status take_memory(struct srv *srv, struct errinfo *err)
 {
 	const struct config *cfg = &srv->cfg;
-	size_t each = (upload_bytes() + 63) / 64 * 64;
+	size_t each = align_up(upload_bytes(), 64);
 
 	srv->request_count = (size_t)cfg->connections_max +
 			     srv_upload_slots(cfg);

@@ -146,6 +146,17 @@ struct request *worker_take_request(struct srv *srv)
 	return r;
 }
 
+void worker_return_upload(struct request *r)
+{
+	struct srv *srv = r->srv;
+
+	pthread_mutex_lock(&srv->slots_lock);
+	if (r->upload != NULL)
+		srv->uploads[srv->uploads_free++] = r->upload;
+	r->upload = NULL;
+	pthread_mutex_unlock(&srv->slots_lock);
+}
+
 void worker_release(struct request *r)
 {
 	struct srv *srv = r->srv;
@@ -159,9 +170,8 @@ void worker_release(struct request *r)
 	if (r->response != NULL)
 		MHD_destroy_response(r->response);
 	pthread_mutex_destroy(&r->lock);
+	worker_return_upload(r);
 	pthread_mutex_lock(&srv->slots_lock);
-	if (r->upload != NULL)
-		srv->uploads[srv->uploads_free++] = r->upload;
 	r->used = false;
 	atomic_fetch_sub(&srv->active, 1);
 	pthread_mutex_unlock(&srv->slots_lock);
@@ -176,15 +186,4 @@ bool worker_take_upload(struct request *r)
 		r->upload = srv->uploads[--srv->uploads_free];
 	pthread_mutex_unlock(&srv->slots_lock);
 	return r->upload != NULL;
-}
-
-void worker_return_upload(struct request *r)
-{
-	struct srv *srv = r->srv;
-
-	pthread_mutex_lock(&srv->slots_lock);
-	if (r->upload != NULL)
-		srv->uploads[srv->uploads_free++] = r->upload;
-	r->upload = NULL;
-	pthread_mutex_unlock(&srv->slots_lock);
 }

@@ -3,7 +3,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "engine_setup.h"
 #include "srv.h"
@@ -16,14 +15,6 @@ bool decision_is_deny(enum status st)
 {
 	return st == ST_NO_FACE || st == ST_SEVERAL_FACES ||
 	       st == ST_FACE_TOO_SMALL;
-}
-
-static int64_t wall_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 static void fill_event(struct match_event *ev, const struct request *r,
@@ -47,16 +38,11 @@ static void fill_event(struct match_event *ev, const struct request *r,
 	ev->pool_peak_bytes = (int64_t)p->receipt.pool_peak_bytes;
 }
 
-static json_t *text_or_null(const char *s)
-{
-	return s != NULL && s[0] != '\0' ? json_string(s) : json_null();
-}
-
 void decision_reply(struct request *r, const struct picture *p,
 		    const struct outcome *o)
 {
 	struct match_event ev;
-	int64_t at_ms = wall_ms(), id;
+	int64_t at_ms = srv_wall_ms(), id;
 	json_t *j;
 
 	fill_event(&ev, r, p, o, at_ms);
@@ -67,10 +53,9 @@ void decision_reply(struct request *r, const struct picture *p,
 	}
 	j = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s}",
 		      "decision", decide_word(o->decision), "reason", o->reason,
-		      "person_id", text_or_null(o->person_id), "name",
-		      text_or_null(o->name), "door_id",
-		      text_or_null(o->door_id), "score",
-		      reply_real((double)o->score, 4), "threshold",
+		      "person_id", reply_text(o->person_id), "name",
+		      reply_text(o->name), "door_id", reply_text(o->door_id),
+		      "score", reply_real((double)o->score, 4), "threshold",
 		      reply_real((double)o->cut, 4), "target_fmr",
 		      isnan(o->fmr) ? json_null() : json_real(o->fmr), "model",
 		      ev.model_id);

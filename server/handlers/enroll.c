@@ -1,8 +1,8 @@
 /* POST /enroll: one or more pictures of one person, all or none. */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "engine_setup.h"
 #include "handlers/handlers.h"
 #include "srv.h"
 #include "picture.h"
@@ -58,11 +58,9 @@ static enum status store(struct request *r, struct enrolment *e)
 	struct srv *srv = r->srv;
 	struct gallery *g = engine_gallery(srv->engine);
 	struct db_person old = { 0 };
-	struct timespec now;
 	int64_t key = 0;
 	enum status st;
 
-	clock_gettime(CLOCK_REALTIME, &now);
 	pthread_mutex_lock(&srv->enrol_lock);
 	if (e->replace &&
 	    db_person_get(srv->db, e->person_id, &old, NULL) == ST_OK)
@@ -77,9 +75,7 @@ static enum status store(struct request *r, struct enrolment *e)
 	}
 	st = db_enroll(srv->db, e->person_id, e->name, e->replace,
 		       engine_info(srv->engine)->model_id, e->templates,
-		       e->count,
-		       (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, &key,
-		       e->ids, &r->err);
+		       e->count, srv_wall_ms(), &key, e->ids, &r->err);
 	if (st == ST_OK)
 		st = gallery_put(g, key, e->ids, e->templates, e->count,
 				 e->replace);

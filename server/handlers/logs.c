@@ -12,11 +12,6 @@
 
 #define PAGE_MAX 200
 
-static json_t *text_or_null(const char *s)
-{
-	return s[0] != '\0' ? json_string(s) : json_null();
-}
-
 static json_t *event_json(const struct match_event *ev)
 {
 	return json_pack(
@@ -24,8 +19,8 @@ static json_t *event_json(const struct match_event *ev)
 		"s:I}",
 		"log_id", (json_int_t)ev->id, "at", reply_time(ev->at_ms),
 		"route", ev->route, "decision", ev->decision, "reason",
-		ev->reason, "person_id", text_or_null(ev->person_id), "door_id",
-		text_or_null(ev->door_id), "score", reply_real(ev->score, 4),
+		ev->reason, "person_id", reply_text(ev->person_id), "door_id",
+		reply_text(ev->door_id), "score", reply_real(ev->score, 4),
 		"threshold", reply_real(ev->threshold, 4), "model",
 		ev->model_id, "request_id", ev->request_id, "ms",
 		reply_real((double)ev->total_us / 1e3, 2), "pool_peak_bytes",
@@ -157,9 +152,8 @@ void handle_logs(struct request *r, unsigned slot)
 
 	(void)slot;
 	if (st == ST_OK) {
-		page = calloc((size_t)limit, sizeof(*page));
-		if (page == NULL)
-			st = err_set(&r->err, ST_NO_MEMORY, "no memory");
+		page = request_page(r, limit, sizeof(*page));
+		st = page ? ST_OK : ST_NO_MEMORY;
 	}
 	if (st == ST_OK)
 		st = db_log_list(r->srv->db, &f, page, (size_t)limit, &n,
@@ -173,10 +167,8 @@ void handle_logs(struct request *r, unsigned slot)
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(list, event_json(&page[i]));
 	/* A full page may have a successor; ask for it with before=next. */
-	reply_json(r, 200,
-		   json_pack("{s:o, s:o}", "logs", list, "next",
-			     n == (size_t)limit ? json_integer(page[n - 1].id)
-						: json_null()));
+	reply_page(r, "logs", list,
+		   n == (size_t)limit ? json_integer(page[n - 1].id) : NULL);
 	free(page);
 }
 

@@ -30,9 +30,8 @@ void handle_people(struct request *r, unsigned slot)
 		st = err_set(&r->err, ST_BAD_REQUEST,
 			     "after must be a person_id");
 	if (st == ST_OK) {
-		page = calloc((size_t)limit, sizeof(*page));
-		if (page == NULL)
-			st = err_set(&r->err, ST_NO_MEMORY, "no memory");
+		page = request_page(r, limit, sizeof(*page));
+		st = page ? ST_OK : ST_NO_MEMORY;
 	}
 	if (st == ST_OK)
 		st = db_people_list(r->srv->db, after ? after : "", page,
@@ -46,10 +45,8 @@ void handle_people(struct request *r, unsigned slot)
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(list, person_json(&page[i]));
 	/* A full page may have a successor; its last id is the cursor. */
-	reply_json(r, 200,
-		   json_pack("{s:o, s:o}", "people", list, "next",
-			     n == (size_t)limit ? json_string(page[n - 1].id)
-						: json_null()));
+	reply_page(r, "people", list,
+		   n == (size_t)limit ? json_string(page[n - 1].id) : NULL);
 	free(page);
 }
 
