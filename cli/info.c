@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "budget.h"
 #include "cli.h"
 #include "engine_setup.h"
 #include "model/model.h"
@@ -14,7 +15,6 @@ int cli_budget(const struct cli *cli)
 	struct srv_engine_paths paths;
 	struct engine_options opt;
 	struct errinfo err;
-	json_t *list, *o;
 	enum status st;
 	size_t n = 0;
 
@@ -23,26 +23,13 @@ int cli_budget(const struct cli *cli)
 	st = engine_budget(&opt, rows, &n, &err);
 	if (n == 0)
 		return cli_fail(&err, NULL);
-	list = json_array();
-	for (size_t i = 0; i < n; i++) {
-		json_array_append_new(
-			list,
-			json_pack("{s:s, s:I, s:b, s:b}", "name", rows[i].name,
-				  "bytes", (json_int_t)rows[i].bytes, "mapped",
-				  rows[i].mapped, "in_pool", rows[i].in_pool));
-		if (!cli->json)
-			printf("%s%-*s %12zu%s\n", rows[i].in_pool ? "  " : "",
-			       rows[i].in_pool ? 32 : 34, rows[i].name,
-			       rows[i].bytes,
-			       rows[i].mapped ? "  mapped, shared" : "");
-	}
-	o = json_pack("{s:I, s:I, s:o}", "pool_bytes",
-		      (json_int_t)opt.pool_bytes, "workers",
-		      (json_int_t)opt.workers, "rows", list);
 	if (cli->json)
-		cli_print_json(o);
+		cli_print_json(json_pack("{s:I, s:I, s:o}", "pool_bytes",
+					 (json_int_t)opt.pool_bytes, "workers",
+					 (json_int_t)opt.workers, "rows",
+					 budget_json(rows, n)));
 	else
-		json_decref(o);
+		budget_print(rows, n);
 	return st == ST_OK ? EXIT_MATCH : cli_fail(&err, NULL);
 }
 

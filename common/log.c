@@ -6,12 +6,26 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #define LINE_BYTES 1024
 
+static const char *const names[] = { "error", "warn", "info", "debug" };
+
 static _Atomic int current = LOG_INFO;
+
+bool log_level_named(const char *name, enum log_level *out)
+{
+	for (int i = LOG_ERROR; i <= LOG_DEBUG; i++) {
+		if (strcmp(name, names[i]) != 0)
+			continue;
+		*out = (enum log_level)i;
+		return true;
+	}
+	return false;
+}
 
 void log_set_level(enum log_level level)
 {
@@ -28,7 +42,6 @@ static size_t written(int wanted, size_t room)
 
 void log_line(enum log_level level, const char *event, const char *fmt, ...)
 {
-	static const char *const names[] = { "error", "warn", "info", "debug" };
 	const size_t room = LINE_BYTES - 1; /* the line feed has its place */
 	char line[LINE_BYTES];
 	struct timespec now;

@@ -3,9 +3,14 @@
 #ifndef FACEGATE_LOG_H
 #define FACEGATE_LOG_H
 
+#include <stdbool.h>
+
 #include "status.h"
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+
+/* The level of a name: error, warn, info, debug. False when it is none. */
+bool log_level_named(const char *name, enum log_level *out);
 
 void log_set_level(enum log_level level);
 /* event is a short stable word; fmt gives key=value pairs (quote free text

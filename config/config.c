@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "log.h"
+
 #define LINE_BYTES 1024
 #define ENV_PREFIX "FACEGATE_"
 
@@ -307,13 +309,9 @@ enum status cfg_read_env(struct config *cfg, char *const *environ_list,
 
 enum status cfg_check(const struct config *cfg, struct errinfo *err)
 {
-	static const char *const levels[] = { "error", "warn", "info",
-					      "debug" };
-	bool known = false;
+	enum log_level level;
 
-	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
-		known |= strcmp(cfg->log_level, levels[i]) == 0;
-	if (!known)
+	if (!log_level_named(cfg->log_level, &level))
 		return err_set(err, ST_BAD_CONFIG,
 			       "log_level: \"%.40s\" is not error, warn, info "
 			       "or debug",

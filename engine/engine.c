@@ -41,7 +41,9 @@ struct engine {
 	size_t keep_bytes;
 	void *block;
 	size_t block_bytes;
-	unsigned workers;
+	size_t gallery_max;
+	unsigned pools;	  /* to be opened */
+	unsigned workers; /* opened */
 	struct worker worker[ENGINE_WORKERS_MAX];
 };
 
@@ -88,10 +90,23 @@ static enum status open_models(struct engine *e,
 		 e->detector_model.id);
 	e->info.isa = k->name;
 	e->info.pool_bytes = opt->pool_bytes;
+	e->gallery_max = opt->gallery_max;
+	e->pools = opt->workers;
 	e->info.min_face_px = opt->min_face_px;
 	e->info.pool_needed_bytes = jpeg_decoder_bytes() + PICTURE_BYTES_MIN +
 				    e->keep_bytes;
 	return ST_OK;
+}
+
+static enum status check_pool(const struct engine *e, struct errinfo *err)
+{
+	size_t given = e->info.pool_bytes, need = e->info.pool_needed_bytes;
+
+	if (given >= need)
+		return ST_OK;
+	return err_limit(err, ST_POOL_TOO_SMALL, (int64_t)given, (int64_t)need,
+			 "the pool has %zu bytes, these models need %zu", given,
+			 need);
 }
 
 /* The one place where the engine takes memory. */
@@ -153,11 +168,8 @@ enum status engine_open(const struct engine_options *opt, struct engine **out,
 	e->jpeg = opt->jpeg;
 	e->now_us = opt->now_us;
 	st = open_models(e, opt, err);
-	if (st == ST_OK && opt->pool_bytes < e->info.pool_needed_bytes)
-		st = err_limit(err, ST_POOL_TOO_SMALL, (int64_t)opt->pool_bytes,
-			       (int64_t)e->info.pool_needed_bytes,
-			       "the pool has %zu bytes, these models need %zu",
-			       opt->pool_bytes, e->info.pool_needed_bytes);
+	if (st == ST_OK)
+		st = check_pool(e, err);
 	if (st == ST_OK)
 		st = reserve(e, opt, err);
 	if (st != ST_OK) {
@@ -392,45 +404,51 @@ double engine_fmr(const struct engine *e, float threshold)
 	return (double)c[n - 1].fmr;
 }
 
+size_t engine_budget_rows(const struct engine *e,
+			  struct budget_row rows[ENGINE_BUDGET_ROWS])
+{
+	size_t pool = e->info.pool_bytes, own = jpeg_decoder_bytes();
+	size_t left = pool > own ? pool - own : 0;
+	const struct budget_row all[] = {
+		{ "detector model", e->detector_model.bytes, true, false },
+		{ "embedder model", e->embedder_model.bytes, true, false },
+		{ "gallery", gallery_bytes(e->gallery_max), false, false },
+		{ "worker pools", pool * e->pools, false, false },
+		{ "one pool", pool, false, true },
+		{ "decoder state", own, false, true },
+		{ "working picture, at most",
+		  left > e->keep_bytes ? left - e->keep_bytes : 0, false,
+		  true },
+		{ "detector, beside the picture", e->mtcnn.scratch_bytes, false,
+		  true },
+		{ "aligned crop", CROP_BYTES, false, true },
+		{ "embedder, beside the picture", e->embedder.plan.total_bytes,
+		  false, true },
+		{ "smallest pool", e->info.pool_needed_bytes, false, true },
+	};
+	size_t n = sizeof(all) / sizeof(all[0]);
+
+	_Static_assert(sizeof(all) / sizeof(all[0]) <= ENGINE_BUDGET_ROWS,
+		       "the caller has room");
+	memcpy(rows, all, sizeof(all));
+	return n;
+}
+
 enum status engine_budget(const struct engine_options *opt,
 			  struct budget_row rows[ENGINE_BUDGET_ROWS],
 			  size_t *count, struct errinfo *err)
 {
 	struct engine *e = calloc(1, sizeof(*e));
-	size_t n = 0, own = jpeg_decoder_bytes(), left;
 	enum status st;
 
 	*count = 0;
 	if (e == NULL)
 		return err_set(err, ST_NO_MEMORY, "no memory");
 	st = open_models(e, opt, err);
-	if (st != ST_OK)
-		goto done;
-	left = opt->pool_bytes > own ? opt->pool_bytes - own : 0;
-#define ROW(NAME, BYTES, MAPPED, IN_POOL)                                      \
-	rows[n++] = (struct budget_row){ (NAME), (BYTES), (MAPPED), (IN_POOL) }
-	ROW("detector model", e->detector_model.bytes, true, false);
-	ROW("embedder model", e->embedder_model.bytes, true, false);
-	ROW("gallery", gallery_bytes(opt->gallery_max), false, false);
-	ROW("worker pools", opt->pool_bytes * opt->workers, false, false);
-	ROW("one pool", opt->pool_bytes, false, true);
-	ROW("decoder state", own, false, true);
-	ROW("working picture, at most",
-	    left > e->keep_bytes ? left - e->keep_bytes : 0, false, true);
-	ROW("detector, beside the picture", e->mtcnn.scratch_bytes, false,
-	    true);
-	ROW("aligned crop", CROP_BYTES, false, true);
-	ROW("embedder, beside the picture", e->embedder.plan.total_bytes, false,
-	    true);
-	ROW("smallest pool", e->info.pool_needed_bytes, false, true);
-#undef ROW
-	*count = n;
-	if (opt->pool_bytes < e->info.pool_needed_bytes)
-		st = err_limit(err, ST_POOL_TOO_SMALL, (int64_t)opt->pool_bytes,
-			       (int64_t)e->info.pool_needed_bytes,
-			       "the pool has %zu bytes, these models need %zu",
-			       opt->pool_bytes, e->info.pool_needed_bytes);
-done:
+	if (st == ST_OK) {
+		*count = engine_budget_rows(e, rows);
+		st = check_pool(e, err);
+	}
 	engine_close(e);
 	return st;
 }

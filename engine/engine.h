@@ -136,6 +136,9 @@ struct budget_row {
 	bool in_pool; /* a part of the pool row above it, not added again */
 };
 #define ENGINE_BUDGET_ROWS 16
+/* The rows of an open engine; returns how many. */
+size_t engine_budget_rows(const struct engine *e,
+			  struct budget_row rows[ENGINE_BUDGET_ROWS]);
 enum status engine_budget(const struct engine_options *opt,
 			  struct budget_row rows[ENGINE_BUDGET_ROWS],
 			  size_t *count, struct errinfo *err) MUST_CHECK;

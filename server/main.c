@@ -1,6 +1,5 @@
 /* facegated: builds the floors in order, waits for a signal, and takes them
  * down in reverse. */
-#include <errno.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "budget.h"
 #include "config.h"
 #include "db.h"
 #include "engine.h"
@@ -17,7 +17,6 @@
 #include "log.h"
 #include "selftest.h"
 #include "server.h"
-#include "upload.h"
 
 enum { EXIT_STOPPED = 0, EXIT_CANNOT_START = 1, EXIT_USAGE = 2 };
 
@@ -119,105 +118,39 @@ static enum status read_config(struct config *cfg, int argc, char **argv,
 	return st == ST_OK ? cfg_check(cfg, err) : st;
 }
 
-static void set_log_level(const char *name)
-{
-	static const char *const names[] = { "error", "warn", "info", "debug" };
-
-	for (int i = 0; i < 4; i++)
-		if (strcmp(name, names[i]) == 0)
-			log_set_level((enum log_level)i);
-}
-
-struct budget {
-	struct budget_row rows[ENGINE_BUDGET_ROWS + 3];
-	size_t count, sum, mapped;
-};
-
-/* The engine's rows, then the server's. */
-static enum status add_up(const struct config *cfg,
-			  const struct engine_options *opt, struct budget *b,
-			  struct errinfo *err)
-{
-	const struct budget_row own[] = {
-		{ .name = "uploads",
-		  .bytes = upload_bytes() * srv_upload_slots(cfg) },
-		{ .name = "connections, at most",
-		  .bytes = SRV_CONNECTION_BYTES *
-			   (size_t)cfg->connections_max },
-		{ .name = "database heap, at most",
-		  .bytes = SRV_DB_HEAP_BYTES },
-	};
-	enum status st;
-
-	memset(b, 0, sizeof(*b));
-	st = engine_budget(opt, b->rows, &b->count, err);
-	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
-		b->rows[b->count++] = own[i];
-	for (size_t i = 0; i < b->count; i++) {
-		if (b->rows[i].mapped)
-			b->mapped += b->rows[i].bytes;
-		else if (!b->rows[i].in_pool)
-			b->sum += b->rows[i].bytes;
-	}
-	return st;
-}
-
-static void print_row(const char *name, size_t bytes, const char *note)
-{
-	printf("%-34s %12zu%s\n", name, bytes, note);
-}
-
-static void budget_text(const struct budget *b)
-{
-	for (size_t i = 0; i < b->count; i++) {
-		const struct budget_row *row = &b->rows[i];
-		char name[64];
-
-		snprintf(name, sizeof(name), "%s%s", row->in_pool ? "  " : "",
-			 row->name);
-		print_row(name, row->bytes,
-			  row->mapped ? "  mapped, shared" : "");
-	}
-	print_row("sum", b->sum, "");
-	print_row("sum with mapped models", b->sum + b->mapped, "");
-}
-
-static void budget_json(const struct budget *b, const struct config *cfg)
-{
-	json_t *rows = json_array(), *o;
-
-	for (size_t i = 0; i < b->count; i++)
-		json_array_append_new(rows,
-				      json_pack("{s:s, s:I, s:b, s:b}", "name",
-						b->rows[i].name, "bytes",
-						(json_int_t)b->rows[i].bytes,
-						"mapped", b->rows[i].mapped,
-						"in_pool", b->rows[i].in_pool));
-	o = json_pack("{s:I, s:I, s:o, s:I, s:I}", "pool_bytes",
-		      (json_int_t)cfg->pool_kib * 1024, "workers",
-		      (json_int_t)cfg->workers, "rows", rows, "sum_bytes",
-		      (json_int_t)b->sum, "mapped_bytes",
-		      (json_int_t)b->mapped);
-	json_dumpf(o, stdout, JSON_COMPACT);
-	putchar('\n');
-	json_decref(o);
-}
-
 static int print_budget(const struct config *cfg, bool json)
 {
 	struct srv_engine_paths paths;
 	struct engine_options opt;
 	struct errinfo err;
-	struct budget b;
+	struct budget b = { .count = 0 };
 	enum status st;
 
 	err_clear(&err);
 	srv_engine_options(cfg, &paths, &opt);
-	st = add_up(cfg, &opt, &b, &err);
-	if (json)
-		budget_json(&b, cfg);
-	else
-		budget_text(&b);
+	st = engine_budget(&opt, b.rows, &b.count, &err);
+	budget_complete(&b, cfg);
+	if (json) {
+		json_t *o = json_pack("{s:I, s:I, s:o, s:I, s:I}", "pool_bytes",
+				      (json_int_t)opt.pool_bytes, "workers",
+				      (json_int_t)opt.workers, "rows",
+				      budget_json(b.rows, b.count), "sum_bytes",
+				      (json_int_t)b.sum, "mapped_bytes",
+				      (json_int_t)b.mapped);
+
+		json_dumpf(o, stdout, JSON_COMPACT);
+		putchar('\n');
+		json_decref(o);
+	} else {
+		const struct budget_row sums[] = {
+			{ .name = "sum", .bytes = b.sum },
+			{ .name = "sum with mapped models",
+			  .bytes = b.sum + b.mapped },
+		};
+
+		budget_print(b.rows, b.count);
+		budget_print(sums, 2);
+	}
 	return st == ST_OK ? EXIT_STOPPED : fail(&err, EXIT_CANNOT_START);
 }
 
@@ -231,15 +164,15 @@ static enum status open_engine(const struct config *cfg, struct engine **e,
 
 	srv_engine_options(cfg, &paths, &opt);
 	st = engine_open(&opt, e, err);
-	if (st == ST_OK)
-		st = add_up(cfg, &opt, &b, err);
-	if (st == ST_OK)
-		log_line(LOG_INFO, "budget",
-			 "sum_bytes=%zu mapped_bytes=%zu pool_bytes=%zu "
-			 "workers=%u gallery_max=%zu",
-			 b.sum, b.mapped, opt.pool_bytes, opt.workers,
-			 opt.gallery_max);
-	return st;
+	if (st != ST_OK)
+		return st;
+	b.count = engine_budget_rows(*e, b.rows);
+	budget_complete(&b, cfg);
+	log_line(LOG_INFO, "budget",
+		 "sum_bytes=%zu mapped_bytes=%zu pool_bytes=%zu workers=%u "
+		 "gallery_max=%zu",
+		 b.sum, b.mapped, opt.pool_bytes, opt.workers, opt.gallery_max);
+	return ST_OK;
 }
 
 static enum status open_floors(const struct config *cfg, struct engine **e,
@@ -321,6 +254,7 @@ static int serve(const struct config *cfg)
 int main(int argc, char **argv)
 {
 	enum command what = RUN;
+	enum log_level level;
 	struct config cfg;
 	struct errinfo err;
 
@@ -337,7 +271,9 @@ int main(int argc, char **argv)
 	}
 	if (read_config(&cfg, argc, argv, &what, &err) != ST_OK)
 		return fail(&err, EXIT_USAGE);
-	set_log_level(cfg.log_level);
+	/* cfg_check has looked at the name. */
+	if (log_level_named(cfg.log_level, &level))
+		log_set_level(level);
 	switch (what) {
 	case PRINT_CONFIG:
 		cfg_print(&cfg, stdout);

@@ -275,11 +275,6 @@ static void on_connection(void *cls, struct MHD_Connection *c,
 	}
 }
 
-size_t srv_upload_slots(const struct config *cfg)
-{
-	return (size_t)(cfg->workers + cfg->queue_max);
-}
-
 static enum status take_memory(struct srv *srv, struct errinfo *err)
 {
 	const struct config *cfg = &srv->cfg;

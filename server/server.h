@@ -41,7 +41,10 @@ enum status srv_load_gallery(struct engine *engine, struct db *db,
 			     size_t *count, struct errinfo *err) MUST_CHECK;
 
 /* Bytes the server takes at start beside the engine's, for the budget. */
-size_t srv_upload_slots(const struct config *cfg);
+static inline size_t srv_upload_slots(const struct config *cfg)
+{
+	return (size_t)(cfg->workers + cfg->queue_max);
+}
 #define SRV_CONNECTION_BYTES (16 * 1024)
 #define SRV_DB_HEAP_BYTES    (4 * 1024 * 1024)
 

@@ -1,0 +1,24 @@
+/* The memory budget of daemon and tool: the engine's rows and the server's. */
+#ifndef FACEGATE_BUDGET_H
+#define FACEGATE_BUDGET_H
+
+#include <jansson.h>
+
+#include "config.h"
+#include "engine.h"
+
+struct budget {
+	struct budget_row rows[ENGINE_BUDGET_ROWS + 3];
+	size_t count;
+	size_t sum, mapped; /* bytes taken, and bytes of mapped files */
+};
+
+/* Puts the server's rows behind the engine's `count` ones and adds up. */
+void budget_complete(struct budget *b, const struct config *cfg);
+
+/* One line a row on standard output. */
+void budget_print(const struct budget_row *rows, size_t count);
+/* The rows as an array. */
+json_t *budget_json(const struct budget_row *rows, size_t count);
+
+#endif
