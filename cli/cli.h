@@ -13,6 +13,7 @@
 
 #include "config.h"
 #include "engine.h"
+#include "jsonvalue.h"
 #include "status.h"
 
 enum { EXIT_MATCH = 0, EXIT_NO_MATCH = 1, EXIT_ERROR = 2 };
@@ -48,9 +49,7 @@ enum status cli_load(struct engine *e, unsigned slot, const char *path,
 size_t cli_central_face(const struct face *faces, size_t count,
 			const struct picture_info *info);
 
-/* JSON values: a number rounded to so many digits (null when it is not
- * finite), and a text whose bytes may not be UTF-8, as file names. */
-json_t *cli_real(double v, int digits);
+/* A text as JSON whose bytes may not be UTF-8, as file names. */
 json_t *cli_text(const char *text);
 /* The cost of the slot's request so far, as members "ms" and
  * "pool_peak_bytes" of o. */

@@ -213,8 +213,9 @@ static json_t *times_json(const struct measured *m, size_t n, uint64_t *scratch)
 		}
 		json_object_set_new(o, names[s],
 				    json_pack("{s:o, s:o}", "median",
-					      cli_real(median / 1e3, 3), "mean",
-					      cli_real(sum / 1e3, 3)));
+					      jsonvalue_real(median / 1e3, 3),
+					      "mean",
+					      jsonvalue_real(sum / 1e3, 3)));
 	}
 	return o;
 }

@@ -90,8 +90,8 @@ static json_t *thresholds_json(const struct model *m)
 		char key[CLI_RATE_MAX];
 
 		cli_rate_name((double)m->cuts[i].fmr, key);
-		json_object_set_new(o, key,
-				    cli_real((double)m->cuts[i].score, 4));
+		json_object_set_new(
+			o, key, jsonvalue_real((double)m->cuts[i].score, 4));
 	}
 	return o;
 }

@@ -7,13 +7,6 @@
 
 #include "cli.h"
 
-json_t *cli_real(double v, int digits)
-{
-	double unit = pow(10.0, digits);
-
-	return isfinite(v) ? json_real(rint(v * unit) / unit) : json_null();
-}
-
 json_t *cli_text(const char *text)
 {
 	json_t *o = json_string(text);
@@ -35,21 +28,11 @@ json_t *cli_text(const char *text)
 
 json_t *cli_face_json(const struct face *f)
 {
-	json_t *marks = json_array();
+	json_t *o = jsonvalue_face(f, 2, 5);
 
-	for (int i = 0; i < 5; i++)
-		json_array_append_new(
-			marks,
-			json_pack("[o, o]",
-				  cli_real((double)f->landmarks[i][0], 2),
-				  cli_real((double)f->landmarks[i][1], 2)));
-	return json_pack("{s:[o, o, o, o], s:o, s:o, s:o}", "box",
-			 cli_real((double)f->box[0], 2),
-			 cli_real((double)f->box[1], 2),
-			 cli_real((double)f->box[2], 2),
-			 cli_real((double)f->box[3], 2), "landmarks", marks,
-			 "confidence", cli_real((double)f->confidence, 5),
-			 "inter_eye_px", cli_real((double)f->inter_eye_px, 2));
+	json_object_set_new(o, "inter_eye_px",
+			    jsonvalue_real((double)f->inter_eye_px, 2));
+	return o;
 }
 
 void cli_add_cost(json_t *o, const struct engine *e, unsigned slot)
@@ -60,10 +43,11 @@ void cli_add_cost(json_t *o, const struct engine *e, unsigned slot)
 	json_object_set_new(
 		o, "ms",
 		json_pack("{s:o, s:o, s:o, s:o}", "decode",
-			  cli_real((double)r.decode_us / 1e3, 3), "detect",
-			  cli_real((double)r.detect_us / 1e3, 3), "align",
-			  cli_real((double)r.align_us / 1e3, 3), "embed",
-			  cli_real((double)r.embed_us / 1e3, 3)));
+			  jsonvalue_real((double)r.decode_us / 1e3, 3),
+			  "detect",
+			  jsonvalue_real((double)r.detect_us / 1e3, 3), "align",
+			  jsonvalue_real((double)r.align_us / 1e3, 3), "embed",
+			  jsonvalue_real((double)r.embed_us / 1e3, 3)));
 	json_object_set_new(o, "pool_peak_bytes",
 			    json_integer((json_int_t)r.pool_peak_bytes));
 }

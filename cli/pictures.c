@@ -203,8 +203,8 @@ int cli_compare(const struct cli *cli)
 	cut = engine_threshold(e, cli->cfg.target_fmr);
 	match = score >= cut;
 	o = json_pack("{s:b, s:o, s:o, s:f, s:s, s:o}", "match", match, "score",
-		      cli_real((double)score, 5), "threshold",
-		      cli_real((double)cut, 5), "target_fmr",
+		      jsonvalue_real((double)score, 5), "threshold",
+		      jsonvalue_real((double)cut, 5), "target_fmr",
 		      cli->cfg.target_fmr, "model", engine_info(e)->model_id,
 		      "faces", faces);
 	cli_add_cost(o, e, 0);

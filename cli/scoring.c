@@ -16,7 +16,7 @@ static float score_of(const struct measured *a, const struct measured *b)
 
 static void set_percent(json_t *o, const char *key, double share)
 {
-	json_object_set_new(o, key, cli_real(100 * share, 3));
+	json_object_set_new(o, key, jsonvalue_real(100 * share, 3));
 }
 
 enum status evaluate_pairs(const struct pair_list *list,
@@ -45,7 +45,8 @@ enum status evaluate_pairs(const struct pair_list *list,
 	metrics_ten_fold(pairs, n, order, &fold);
 	set_percent(out, "accuracy", fold.accuracy);
 	set_percent(out, "accuracy_std", fold.accuracy_std);
-	json_object_set_new(out, "threshold", cli_real(fold.threshold, 4));
+	json_object_set_new(out, "threshold",
+			    jsonvalue_real(fold.threshold, 4));
 	tar = json_object();
 	for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
 		char key[CLI_RATE_MAX];
@@ -75,7 +76,7 @@ static void add_rates(const struct score_histogram *h, json_t *out)
 		/* What is finer than one comparison stays null. */
 		metrics_fnmr_at_fmr(h, rates[i], &miss, &cut);
 		set_percent(fnmr, key, miss);
-		json_object_set_new(cuts, key, cli_real(cut, 4));
+		json_object_set_new(cuts, key, jsonvalue_real(cut, 4));
 	}
 	json_object_set_new(out, "fnmr_at_fmr", fnmr);
 	json_object_set_new(out, "threshold_at_fmr", cuts);

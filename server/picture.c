@@ -1,6 +1,7 @@
 #include "picture.h"
 
 #include "engine_setup.h"
+#include "jsonvalue.h"
 #include "srv.h"
 #include "reply.h"
 
@@ -58,33 +59,20 @@ enum status picture_only(struct request *r, unsigned slot, struct picture *p)
 
 json_t *picture_face_json(const struct face *f)
 {
-	json_t *marks = json_array();
-
-	for (int i = 0; i < 5; i++)
-		json_array_append_new(
-			marks,
-			json_pack("[o, o]",
-				  reply_real((double)f->landmarks[i][0], 1),
-				  reply_real((double)f->landmarks[i][1], 1)));
-	return json_pack("{s:[o, o, o, o], s:o, s:o}", "box",
-			 reply_real((double)f->box[0], 1),
-			 reply_real((double)f->box[1], 1),
-			 reply_real((double)f->box[2], 1),
-			 reply_real((double)f->box[3], 1), "landmarks", marks,
-			 "confidence", reply_real((double)f->confidence, 4));
+	return jsonvalue_face(f, 1, 4);
 }
 
 json_t *picture_quality_json(const struct picture *p)
 {
 	return json_pack("{s:o, s:o}", "inter_eye_px",
-			 reply_real((double)p->faces[0].inter_eye_px, 1),
+			 jsonvalue_real((double)p->faces[0].inter_eye_px, 1),
 			 "embedding_length",
-			 reply_real((double)p->template.length, 2));
+			 jsonvalue_real((double)p->template.length, 2));
 }
 
 static json_t *ms(uint64_t us)
 {
-	return reply_real((double)us / 1e3, 2);
+	return jsonvalue_real((double)us / 1e3, 2);
 }
 
 json_t *picture_ms_json(const struct request *r, const struct picture *p,

@@ -1,6 +1,5 @@
 #include "reply.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,13 +151,6 @@ void reply_error(struct request *r, enum status st, const char *text)
 	err_clear(&r->err);
 	err_set(&r->err, st, "%s", text);
 	reply_problem(r, NULL);
-}
-
-json_t *reply_real(double v, int digits)
-{
-	double unit = pow(10.0, digits);
-
-	return isfinite(v) ? json_real(rint(v * unit) / unit) : json_null();
 }
 
 json_t *reply_text(const char *s)

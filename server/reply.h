@@ -22,8 +22,6 @@ void reply_header(struct request *r, const char *name, const char *value);
 
 int reply_http_status(enum status st);
 
-/* A float as JSON, rounded to so many digits; null when it is not finite. */
-json_t *reply_real(double v, int digits);
 /* A text as JSON; null for NULL and the empty text. */
 json_t *reply_text(const char *s);
 /* Unix milliseconds as "2026-01-31T12:34:56.789Z". */

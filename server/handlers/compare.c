@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "handlers/handlers.h"
+#include "jsonvalue.h"
 #include "srv.h"
 #include "picture.h"
 #include "reply.h"
@@ -46,16 +47,16 @@ void handle_compare(struct request *r, unsigned slot)
 		float cut = engine_threshold(e, fmr);
 		float score = template_cosine(&first, &p.template);
 
-		reply_json(r, 200,
-			   json_pack("{s:b, s:o, s:o, s:f, s:s, s:O, s:o, s:I}",
-				     "match", score >= cut, "score",
-				     reply_real((double)score, 4), "threshold",
-				     reply_real((double)cut, 4), "target_fmr",
-				     fmr, "model", engine_info(e)->model_id,
-				     "faces", faces, "ms",
-				     picture_ms_json(r, &p, -1),
-				     "pool_peak_bytes",
-				     (json_int_t)p.receipt.pool_peak_bytes));
+		reply_json(
+			r, 200,
+			json_pack("{s:b, s:o, s:o, s:f, s:s, s:O, s:o, s:I}",
+				  "match", score >= cut, "score",
+				  jsonvalue_real((double)score, 4), "threshold",
+				  jsonvalue_real((double)cut, 4), "target_fmr",
+				  fmr, "model", engine_info(e)->model_id,
+				  "faces", faces, "ms",
+				  picture_ms_json(r, &p, -1), "pool_peak_bytes",
+				  (json_int_t)p.receipt.pool_peak_bytes));
 	}
 done:
 	json_decref(faces);
@@ -76,7 +77,7 @@ void handle_detect(struct request *r, unsigned slot)
 
 		json_object_set_new(
 			f, "inter_eye_px",
-			reply_real((double)p.faces[i].inter_eye_px, 1));
+			jsonvalue_real((double)p.faces[i].inter_eye_px, 1));
 		json_array_append_new(faces, f);
 	}
 	reply_json(r, 200,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine_setup.h"
+#include "jsonvalue.h"
 #include "srv.h"
 #include "reply.h"
 
@@ -55,8 +56,8 @@ void decision_reply(struct request *r, const struct picture *p,
 		      "decision", decide_word(o->decision), "reason", o->reason,
 		      "person_id", reply_text(o->person_id), "name",
 		      reply_text(o->name), "door_id", reply_text(o->door_id),
-		      "score", reply_real((double)o->score, 4), "threshold",
-		      reply_real((double)o->cut, 4), "target_fmr",
+		      "score", jsonvalue_real((double)o->score, 4), "threshold",
+		      jsonvalue_real((double)o->cut, 4), "target_fmr",
 		      isnan(o->fmr) ? json_null() : json_real(o->fmr), "model",
 		      ev.model_id);
 	json_object_set_new(j, "template_id",

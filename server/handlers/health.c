@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "handlers/handlers.h"
+#include "jsonvalue.h"
 #include "srv.h"
 #include "reply.h"
 
@@ -26,7 +27,8 @@ void handle_readyz(struct request *r, unsigned slot)
 		reply_json(r, 200,
 			   json_pack("{s:s, s:o, s:I}", "status", "ready",
 				     "selftest_score",
-				     reply_real((double)srv->selftest_score, 4),
+				     jsonvalue_real((double)srv->selftest_score,
+						    4),
 				     "templates",
 				     (json_int_t)gallery_count(
 					     engine_gallery(srv->engine))));

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "handlers/handlers.h"
+#include "jsonvalue.h"
 #include "srv.h"
 #include "reply.h"
 
@@ -20,11 +21,11 @@ static json_t *event_json(const struct match_event *ev)
 		"log_id", (json_int_t)ev->id, "at", reply_time(ev->at_ms),
 		"route", ev->route, "decision", ev->decision, "reason",
 		ev->reason, "person_id", reply_text(ev->person_id), "door_id",
-		reply_text(ev->door_id), "score", reply_real(ev->score, 4),
-		"threshold", reply_real(ev->threshold, 4), "model",
+		reply_text(ev->door_id), "score", jsonvalue_real(ev->score, 4),
+		"threshold", jsonvalue_real(ev->threshold, 4), "model",
 		ev->model_id, "request_id", ev->request_id, "ms",
-		reply_real((double)ev->total_us / 1e3, 2), "pool_peak_bytes",
-		(json_int_t)ev->pool_peak_bytes);
+		jsonvalue_real((double)ev->total_us / 1e3, 2),
+		"pool_peak_bytes", (json_int_t)ev->pool_peak_bytes);
 }
 
 /* "2026-01-31T12:34:56[.789]Z" or Unix milliseconds. */

@@ -37,12 +37,12 @@ END_TEST
 
 START_TEST(numbers_are_rounded_and_what_is_no_number_is_null)
 {
-	json_t *v = cli_real(99.18349, 3);
+	json_t *v = jsonvalue_real(99.18349, 3);
 
 	ck_assert_double_eq_tol(json_real_value(v), 99.183, 1e-9);
 	json_decref(v);
-	ck_assert(json_is_null(cli_real((double)NAN, 3)));
-	ck_assert(json_is_null(cli_real((double)INFINITY, 3)));
+	ck_assert(json_is_null(jsonvalue_real((double)NAN, 3)));
+	ck_assert(json_is_null(jsonvalue_real((double)INFINITY, 3)));
 }
 END_TEST
 

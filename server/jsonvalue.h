@@ -1,0 +1,16 @@
+/* JSON values that daemon and tool write alike. */
+#ifndef FACEGATE_JSONVALUE_H
+#define FACEGATE_JSONVALUE_H
+
+#include <jansson.h>
+
+#include "facetypes.h"
+
+/* A float rounded to so many decimals; null when it is not finite. */
+json_t *jsonvalue_real(double v, int digits);
+
+/* box, landmarks and confidence of a face, rounded to so many decimals. */
+json_t *jsonvalue_face(const struct face *f, int pixel_digits,
+		       int confidence_digits);
+
+#endif
