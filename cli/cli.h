@@ -22,7 +22,7 @@ struct cli {
 	struct config cfg;
 	bool json;
 	/* evaluate */
-	const char *pairs, *images, *errata;
+	const char *pairs, *images, *errata, *attributes, *curves;
 	bool margin;	    /* --align margin */
 	bool all_impostors; /* --all-impostors */
 	unsigned threads;   /* 0: one per processor */

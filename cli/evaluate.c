@@ -1,25 +1,23 @@
 /* evaluate: the LFW protocol through the very code that the daemon runs.
  *
- * Every picture of the pair list is decoded, searched and embedded once, on
- * as many threads as there are engine slots; scoring follows on one thread.
- * Memory: one struct measured a picture, the caller's lists, and the engine's
- * own block.
+ * Every picture is decoded, searched and embedded once, on as many threads as
+ * there are engine slots; scoring follows. Memory: one struct measured and one
+ * template a picture, the caller's lists, counts for each thread, and the
+ * engine's own block.
  */
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "cli.h"
+#include "curves.h"
 #include "engine_setup.h"
 #include "evaluate.h"
-#include "progress.h"
-
-#define THREADS_MAX ENGINE_WORKERS_MAX
+#include "groups.h"
+#include "openset.h"
+#include "parallel.h"
+#include "quality.h"
 
 /* The seed paper's crop: this many pixels of the full-size picture are added
  * to the box, half of them on each side. */
@@ -28,18 +26,13 @@
 
 struct job {
 	const struct cli *cli;
-	const struct pair_list *list;
-	const struct errata *errata;
+	struct pair_list list;
+	struct errata errata;
+	struct groups groups;
 	struct engine *engine;
 	struct measured *measured; /* each entry one thread's */
-	atomic_size_t next, done;
-	atomic_bool failed;
-	struct errinfo err; /* of the one thread that set failed */
-};
-
-struct thread_arg {
-	struct job *job;
-	unsigned slot;
+	struct face_template *t;   /* the same */
+	unsigned threads;
 };
 
 /* The box with the fixed margin, as a square around its centre, not rotated.
@@ -66,9 +59,10 @@ void evaluate_margin_crop(struct face *f)
 }
 
 static enum status measure(struct job *job, unsigned slot, const char *path,
-			   struct measured *out, struct errinfo *err)
+			   size_t at, struct errinfo *err)
 {
-	struct face faces[ENGINE_FACES_MAX], *f;
+	struct face faces[ENGINE_FACES_MAX], f;
+	struct measured *out = &job->measured[at];
 	struct picture_info info;
 	size_t count;
 	enum status st;
@@ -76,10 +70,11 @@ static enum status measure(struct job *job, unsigned slot, const char *path,
 	engine_begin(job->engine, slot);
 	st = cli_load(job->engine, slot, path, &info, faces, &count, err);
 	if (st == ST_OK && count > 0) {
-		f = &faces[cli_central_face(faces, count, &info)];
+		f = faces[cli_central_face(faces, count, &info)];
+		out->face = f;
 		if (job->cli->margin)
-			evaluate_margin_crop(f);
-		st = engine_embed(job->engine, slot, f, &out->t, err);
+			evaluate_margin_crop(&f);
+		st = engine_embed(job->engine, slot, &f, &job->t[at], err);
 		out->found = st == ST_OK;
 	}
 	engine_receipt(job->engine, slot, &out->cost);
@@ -87,10 +82,11 @@ static enum status measure(struct job *job, unsigned slot, const char *path,
 }
 
 /* Names the picture in the error. */
-static enum status work_on(struct job *job, unsigned slot, size_t i,
+static enum status work_on(void *ctx, unsigned slot, size_t i,
 			   struct errinfo *err)
 {
-	const struct pair_picture *p = &job->list->pictures[i];
+	struct job *job = ctx;
+	const struct pair_picture *p = &job->list.pictures[i];
 	struct errinfo cause;
 	char path[4096];
 	enum status st;
@@ -101,66 +97,11 @@ static enum status work_on(struct job *job, unsigned slot, size_t i,
 	if (n < 0 || (size_t)n >= sizeof(path))
 		return err_set(err, ST_BAD_REQUEST,
 			       "--images: the path is too long");
-	st = measure(job, slot, path, &job->measured[i], &cause);
+	st = measure(job, slot, path, i, &cause);
 	if (st != ST_OK)
 		err_set(err, st, "%s_%04u.jpg: %s", p->name, p->index,
 			cause.text[0] ? cause.text : status_title(st));
 	return st;
-}
-
-static void *worker(void *arg)
-{
-	struct thread_arg *a = arg;
-	struct job *job = a->job;
-	struct errinfo err;
-
-	while (!atomic_load(&job->failed)) {
-		size_t i = atomic_fetch_add(&job->next, 1);
-
-		if (i >= job->list->picture_count)
-			break;
-		err_clear(&err);
-		if (work_on(job, a->slot, i, &err) != ST_OK) {
-			if (!atomic_exchange(&job->failed, true))
-				job->err = err;
-			break;
-		}
-		atomic_fetch_add(&job->done, 1);
-	}
-	return NULL;
-}
-
-static enum status embed_all(struct job *job, unsigned threads,
-			     struct errinfo *err)
-{
-	const struct timespec tick = { .tv_nsec = 100000000 };
-	size_t total = job->list->picture_count;
-	struct thread_arg args[THREADS_MAX];
-	pthread_t ids[THREADS_MAX];
-	struct progress bar;
-	unsigned started = 0;
-
-	progress_begin(&bar, "embedding", total);
-	for (; started < threads; started++) {
-		args[started] = (struct thread_arg){ job, started };
-		if (pthread_create(&ids[started], NULL, worker,
-				   &args[started]) != 0)
-			break;
-	}
-	if (started == 0)
-		return err_set(err, ST_NO_MEMORY, "cannot start a thread");
-	while (bar.visible && atomic_load(&job->done) < total &&
-	       !atomic_load(&job->failed)) {
-		nanosleep(&tick, NULL);
-		progress_at(&bar, atomic_load(&job->done));
-	}
-	for (unsigned i = 0; i < started; i++)
-		pthread_join(ids[i], NULL);
-	progress_end(&bar, atomic_load(&job->done));
-	if (!atomic_load(&job->failed))
-		return ST_OK;
-	*err = job->err;
-	return err->status;
 }
 
 static int by_value(const void *a, const void *b)
@@ -230,11 +171,10 @@ static size_t embedder_bytes(const struct cli *cli)
 	return stat(opt.embedder_path, &s) == 0 ? (size_t)s.st_size : 0;
 }
 
-static json_t *report(const struct job *job, unsigned threads,
-		      uint64_t *scratch)
+static json_t *report(const struct job *job, uint64_t *scratch)
 {
 	const struct engine_info *info = engine_info(job->engine);
-	size_t n = job->list->picture_count, no_face = 0, peak = 0;
+	size_t n = job->list.picture_count, no_face = 0, peak = 0;
 	const struct measured *m = job->measured;
 
 	for (size_t i = 0; i < n; i++) {
@@ -248,109 +188,113 @@ static json_t *report(const struct job *job, unsigned threads,
 		"model", info->model_id, "bytes",
 		(json_int_t)embedder_bytes(job->cli), "detector",
 		info->detector_id, "isa", info->isa, "align",
-		job->cli->margin ? "margin" : "points", "threads", (int)threads,
-		"pairs", (json_int_t)job->list->pair_count, "pictures",
-		(json_int_t)n, "no_face", (json_int_t)no_face, "pool_bytes",
-		(json_int_t)info->pool_bytes, "pool_peak_bytes",
+		job->cli->margin ? "margin" : "points", "threads",
+		(int)job->threads, "pairs", (json_int_t)job->list.pair_count,
+		"pictures", (json_int_t)n, "no_face", (json_int_t)no_face,
+		"pool_bytes", (json_int_t)info->pool_bytes, "pool_peak_bytes",
 		(json_int_t)peak, "ms", times_json(m, n, scratch));
 }
 
-static long long integer(const json_t *o, const char *key)
+/* Everything about all pictures. */
+static enum status score_all(const struct job *job, const struct evaluation *ev,
+			     struct score_histogram *h, json_t *out,
+			     struct errinfo *err)
 {
-	return (long long)json_integer_value(json_object_get(o, key));
+	enum status st = evaluate_all(ev, h, out, err);
+
+	if (st == ST_OK)
+		st = openset_report(ev, out, err);
+	if (st == ST_OK)
+		st = quality_report(ev, h, out, err);
+	if (st == ST_OK && job->cli->attributes != NULL)
+		st = groups_report(ev, &job->groups, h, out, err);
+	return st;
 }
 
-static double number(const json_t *o, const char *key)
+static enum status score(const struct job *job, json_t *out,
+			 struct errinfo *err)
 {
-	return json_number_value(json_object_get(o, key));
-}
+	const struct evaluation ev = {
+		job->engine, &job->list,   job->measured,
+		job->t,	     &job->errata, job->threads
+	};
+	const struct cli *cli = job->cli;
+	struct score_histogram *h = NULL;
+	enum status st = evaluate_pairs(&ev, out, err);
 
-static void print_text(const json_t *o)
-{
-	const char *key;
-	json_t *v;
-
-	printf("model              %s, %lld bytes, %s alignment\n",
-	       json_string_value(json_object_get(o, "model")),
-	       integer(o, "bytes"),
-	       json_string_value(json_object_get(o, "align")));
-	printf("pictures           %lld, %lld without a face\n",
-	       integer(o, "pictures"), integer(o, "no_face"));
-	printf("accuracy           %.2f %% +- %.2f, threshold %.4f\n",
-	       number(o, "accuracy"), number(o, "accuracy_std"),
-	       number(o, "threshold"));
-	json_object_foreach(json_object_get(o, "tar_at_far"), key, v)
-		printf("TAR at FAR %-8s%.2f %%\n", key, json_number_value(v));
-	json_object_foreach(json_object_get(o, "fnmr_at_fmr"), key, v)
-	{
-		const json_t *cuts = json_object_get(o, "threshold_at_fmr");
-
-		if (json_is_null(v))
-			printf("FNMR at FMR %-7stoo few comparisons\n", key);
-		else
-			printf("FNMR at FMR %-7s%.2f %%, threshold %.4f\n", key,
-			       json_number_value(v), number(cuts, key));
+	if (st == ST_OK && cli->all_impostors) {
+		h = malloc(sizeof(*h));
+		st = h != NULL ? score_all(job, &ev, h, out, err)
+			       : err_set(err, ST_NO_MEMORY, "no memory");
 	}
-	printf("pool peak          %lld of %lld bytes\n",
-	       integer(o, "pool_peak_bytes"), integer(o, "pool_bytes"));
-	json_object_foreach(json_object_get(o, "ms"), key, v)
-		printf("%-10s         %.2f ms median, %.2f ms mean\n", key,
-		       number(v, "median"), number(v, "mean"));
-}
-
-static unsigned thread_count(const struct cli *cli, size_t pictures)
-{
-	long n = cli->threads ? (long)cli->threads
-			      : sysconf(_SC_NPROCESSORS_ONLN);
-
-	if (n < 1)
-		n = 1;
-	if (n > THREADS_MAX)
-		n = THREADS_MAX;
-	return (size_t)n > pictures ? (unsigned)pictures : (unsigned)n;
+	if (st == ST_OK && cli->curves != NULL)
+		st = curves_write(cli->curves, &ev, h, err);
+	free(h);
+	return st;
 }
 
 static enum status evaluate(struct job *job, struct errinfo *err)
 {
-	const struct cli *cli = job->cli;
-	size_t n = job->list->picture_count;
-	unsigned threads = thread_count(cli, n);
+	size_t n = job->list.picture_count;
 	uint64_t *scratch = calloc(n, sizeof(*scratch));
 	json_t *out = NULL;
 	enum status st = ST_OK;
 
+	job->threads = parallel_threads(job->cli->threads, n);
 	job->measured = calloc(n, sizeof(*job->measured));
-	if (job->measured == NULL || scratch == NULL)
+	job->t = calloc(n, sizeof(*job->t));
+	if (job->measured == NULL || job->t == NULL || scratch == NULL)
 		st = err_set(err, ST_NO_MEMORY, "no memory for %zu pictures",
 			     n);
 	if (st == ST_OK)
-		st = cli_open_engine(cli, threads, &job->engine, err);
+		st = cli_open_engine(job->cli, job->threads, &job->engine, err);
 	if (st == ST_OK)
-		st = embed_all(job, threads, err);
+		st = parallel_run("embedding", n, job->threads, work_on, job,
+				  err);
 	if (st != ST_OK)
 		goto done;
-	out = report(job, threads, scratch);
-	st = evaluate_pairs(job->list, job->measured, out, err);
-	if (st == ST_OK && cli->all_impostors)
-		st = evaluate_all(job->list, job->measured, job->errata, out,
-				  err);
-	if (st == ST_OK && cli->json)
+	out = report(job, scratch);
+	st = score(job, out, err);
+	if (st == ST_OK && job->cli->json)
 		cli_print_json(json_incref(out));
 	else if (st == ST_OK)
-		print_text(out);
+		evaluate_print(out);
 done:
 	json_decref(out);
 	engine_close(job->engine);
 	free(job->measured);
+	free(job->t);
 	free(scratch);
+	return st;
+}
+
+static enum status read_lists(struct job *job, const char **blame,
+			      struct errinfo *err)
+{
+	const struct cli *cli = job->cli;
+	enum status st;
+
+	*blame = cli->pairs;
+	st = pairs_read(cli->pairs, &job->list, err);
+	if (st == ST_OK && cli->all_impostors) {
+		*blame = cli->images;
+		st = pairs_add_folder(&job->list, cli->images, err);
+	}
+	if (st == ST_OK && cli->errata != NULL) {
+		*blame = cli->errata;
+		st = errata_read(cli->errata, &job->list, &job->errata, err);
+	}
+	if (st == ST_OK && cli->attributes != NULL) {
+		*blame = cli->attributes;
+		st = groups_read(cli->attributes, &job->list, &job->groups,
+				 err);
+	}
 	return st;
 }
 
 int cli_evaluate(const struct cli *cli)
 {
-	struct errata errata = { .items = NULL };
-	struct pair_list list;
-	struct job job = { .cli = cli, .list = &list, .errata = &errata };
+	struct job job = { .cli = cli };
 	const char *blame = NULL;
 	struct errinfo err;
 	enum status st;
@@ -361,23 +305,20 @@ int cli_evaluate(const struct cli *cli)
 			"evaluate needs --pairs FILE and --images DIR");
 		return cli_fail(&err, NULL);
 	}
-	if (cli->errata != NULL && !cli->all_impostors) {
+	if ((cli->errata != NULL || cli->attributes != NULL) &&
+	    !cli->all_impostors) {
 		err_set(&err, ST_BAD_CONFIG,
-			"--errata takes effect with --all-impostors only");
+			"--%s takes effect with --all-impostors only",
+			cli->errata != NULL ? "errata" : "attributes");
 		return cli_fail(&err, NULL);
 	}
-	if (pairs_read(cli->pairs, &list, &err) != ST_OK)
-		return cli_fail(&err, cli->pairs);
-	st = ST_OK;
-	if (cli->errata != NULL) {
-		st = errata_read(cli->errata, &list, &errata, &err);
-		blame = cli->errata;
-	}
+	st = read_lists(&job, &blame, &err);
 	if (st == ST_OK) {
 		blame = NULL;
 		st = evaluate(&job, &err);
 	}
-	errata_free(&errata);
-	pairs_free(&list);
+	groups_free(&job.groups);
+	errata_free(&job.errata);
+	pairs_free(&job.list);
 	return st == ST_OK ? EXIT_MATCH : cli_fail(&err, blame);
 }

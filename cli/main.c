@@ -35,6 +35,8 @@ static const char usage[] =
 	"                           the box with a fixed margin\n"
 	"  --all-impostors          evaluate: all comparisons of all pictures\n"
 	"  --errata FILE            evaluate: label errors to leave out\n"
+	"  --attributes FILE        evaluate: error rates of groups of people\n"
+	"  --curves DIR             evaluate: scores and pictures as CSV\n"
 	"  --                       what follows is no option\n"
 	"\n"
 	"exit status: 0 match, ready or done; 1 no match, no face, not ready;\n"
@@ -57,7 +59,17 @@ static const struct command {
 };
 
 /* Options of one command each; every other option is a configuration key. */
-enum option { PAIRS, IMAGES, ERRATA, THREADS, ALIGN, ALL_IMPOSTORS, FACE };
+enum option {
+	PAIRS,
+	IMAGES,
+	ERRATA,
+	ATTRIBUTES,
+	CURVES,
+	THREADS,
+	ALIGN,
+	ALL_IMPOSTORS,
+	FACE
+};
 static const struct {
 	const char *name, *command;
 	bool takes_value;
@@ -65,6 +77,8 @@ static const struct {
 	[PAIRS] = { "pairs", "evaluate", true },
 	[IMAGES] = { "images", "evaluate", true },
 	[ERRATA] = { "errata", "evaluate", true },
+	[ATTRIBUTES] = { "attributes", "evaluate", true },
+	[CURVES] = { "curves", "evaluate", true },
 	[THREADS] = { "threads", "evaluate", true },
 	[ALIGN] = { "align", "evaluate", true },
 	[ALL_IMPOSTORS] = { "all-impostors", "evaluate", false },
@@ -99,6 +113,12 @@ static enum status set_option(struct cli *cli, enum option o, const char *value,
 		return ST_OK;
 	case ERRATA:
 		cli->errata = value;
+		return ST_OK;
+	case ATTRIBUTES:
+		cli->attributes = value;
+		return ST_OK;
+	case CURVES:
+		cli->curves = value;
 		return ST_OK;
 	case ALL_IMPOSTORS:
 		cli->all_impostors = true;

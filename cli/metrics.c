@@ -142,6 +142,22 @@ void metrics_count(struct score_histogram *h, float score, bool same)
 	}
 }
 
+void metrics_merge(struct score_histogram *h,
+		   const struct score_histogram *from)
+{
+	for (size_t i = 0; i < METRICS_BINS; i++) {
+		h->genuine[i] += from->genuine[i];
+		h->impostor[i] += from->impostor[i];
+	}
+	h->genuine_count += from->genuine_count;
+	h->impostor_count += from->impostor_count;
+}
+
+double metrics_bin_score(size_t bin)
+{
+	return (double)bin / (METRICS_BINS - 1) * 2.0 - 1.0;
+}
+
 bool metrics_fnmr_at_fmr(const struct score_histogram *h, double fmr,
 			 double *fnmr, double *cut)
 {

@@ -42,6 +42,12 @@ struct score_histogram {
 };
 void metrics_count(struct score_histogram *h, float score, bool same);
 
+/* Adds the counts of from. */
+void metrics_merge(struct score_histogram *h,
+		   const struct score_histogram *from);
+/* The score at the middle of a bin. */
+double metrics_bin_score(size_t bin);
+
 /* The lowest cut whose false match rate is at most fmr, and the false
  * non-match rate there. False when fmr is finer than one comparison. */
 bool metrics_fnmr_at_fmr(const struct score_histogram *h, double fmr,

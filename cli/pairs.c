@@ -1,5 +1,6 @@
 #include "pairs.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,11 +8,8 @@
 
 #define FOLDS_MAX    10
 #define PER_FOLD_MAX 50000
-#define LINE_BYTES   512
-#define WORDS_MAX    5
-#define INDEX_MAX    999999999u
 
-static int compare(const void *a, const void *b)
+int pairs_order(const void *a, const void *b)
 {
 	const struct pair_picture *x = a, *y = b;
 	int c = strcmp(x->name, y->name);
@@ -19,8 +17,7 @@ static int compare(const void *a, const void *b)
 	return c ? c : (x->index > y->index) - (x->index < y->index);
 }
 
-/* Cuts a line into words in place; returns how many, WORDS_MAX if more. */
-static size_t split(char *line, char *words[WORDS_MAX])
+size_t pairs_split(char *line, char *words[PAIRS_WORDS_MAX])
 {
 	static const char space[] = " \t\r\n";
 	char *at = line;
@@ -28,7 +25,7 @@ static size_t split(char *line, char *words[WORDS_MAX])
 
 	for (;;) {
 		at += strspn(at, space);
-		if (*at == '\0' || n == WORDS_MAX)
+		if (*at == '\0' || n == PAIRS_WORDS_MAX)
 			return n;
 		words[n++] = at;
 		at += strcspn(at, space);
@@ -37,7 +34,7 @@ static size_t split(char *line, char *words[WORDS_MAX])
 	}
 }
 
-static bool parse_index(const char *word, unsigned *out)
+bool pairs_index(const char *word, unsigned *out)
 {
 	size_t digits = strspn(word, "0123456789");
 
@@ -49,7 +46,7 @@ static bool parse_index(const char *word, unsigned *out)
 }
 
 /* Names become paths below the picture folder, and only there. */
-static bool parse_name(const char *word, struct pair_picture *out)
+bool pairs_name(const char *word, struct pair_picture *out)
 {
 	size_t n = strlen(word);
 
@@ -60,26 +57,23 @@ static bool parse_name(const char *word, struct pair_picture *out)
 	return true;
 }
 
-/* "name i j" or "name1 i name2 j". */
-static bool parse_two(char *const words[], size_t n, struct pair_picture two[2])
+bool pairs_two(char *const words[], size_t n, struct pair_picture two[2])
 {
 	if (n == 3)
-		return parse_name(words[0], &two[0]) &&
-		       parse_name(words[0], &two[1]) &&
-		       parse_index(words[1], &two[0].index) &&
-		       parse_index(words[2], &two[1].index);
-	return n == 4 && parse_name(words[0], &two[0]) &&
-	       parse_index(words[1], &two[0].index) &&
-	       parse_name(words[2], &two[1]) &&
-	       parse_index(words[3], &two[1].index);
+		return pairs_name(words[0], &two[0]) &&
+		       pairs_name(words[0], &two[1]) &&
+		       pairs_index(words[1], &two[0].index) &&
+		       pairs_index(words[2], &two[1].index);
+	return n == 4 && pairs_name(words[0], &two[0]) &&
+	       pairs_index(words[1], &two[0].index) &&
+	       pairs_name(words[2], &two[1]) &&
+	       pairs_index(words[3], &two[1].index);
 }
 
-/* A whole line; one that is cut off by the buffer is refused. ST_END at the
- * end of the file. */
-static enum status next_line(FILE *f, char line[LINE_BYTES], size_t number,
-			     struct errinfo *err)
+enum status pairs_line(FILE *f, char line[PAIRS_LINE_BYTES], size_t number,
+		       struct errinfo *err)
 {
-	if (fgets(line, LINE_BYTES, f) == NULL) {
+	if (fgets(line, PAIRS_LINE_BYTES, f) == NULL) {
 		if (ferror(f))
 			return err_set(err, ST_IO_ERROR, "line %zu: %s", number,
 				       strerror(errno));
@@ -96,21 +90,21 @@ static enum status read_pairs(FILE *f, struct pair_list *out,
 			      struct pair_picture *two, size_t per_fold,
 			      struct errinfo *err)
 {
-	char line[LINE_BYTES], *words[WORDS_MAX];
+	char line[PAIRS_LINE_BYTES], *words[PAIRS_WORDS_MAX];
 	enum status st;
 
 	for (size_t i = 0; i < out->pair_count; i++) {
 		bool same = i / per_fold % 2 == 0;
 
-		st = next_line(f, line, i + 2, err);
+		st = pairs_line(f, line, i + 2, err);
 		if (st == ST_END)
 			return err_set(err, ST_BAD_REQUEST,
 				       "the list ends before line %zu of %zu",
 				       i + 2, out->pair_count + 1);
 		if (st != ST_OK)
 			return st;
-		if (split(line, words) != (same ? 3 : 4) ||
-		    !parse_two(words, same ? 3 : 4, two + 2 * i))
+		if (pairs_split(line, words) != (same ? 3 : 4) ||
+		    !pairs_two(words, same ? 3 : 4, two + 2 * i))
 			return err_set(err, ST_BAD_REQUEST,
 				       "line %zu is not \"%s\"", i + 2,
 				       same ? "name i j" : "name1 i name2 j");
@@ -118,10 +112,10 @@ static enum status read_pairs(FILE *f, struct pair_list *out,
 		out->pairs[i].fold = (unsigned)(i / per_fold / 2);
 	}
 	for (size_t number = out->pair_count + 2;; number++) {
-		st = next_line(f, line, number, err);
+		st = pairs_line(f, line, number, err);
 		if (st != ST_OK)
 			return st == ST_END ? ST_OK : st;
-		if (split(line, words) > 0)
+		if (pairs_split(line, words) > 0)
 			return err_set(err, ST_BAD_REQUEST,
 				       "line %zu is one more than line 1 "
 				       "announces",
@@ -132,13 +126,13 @@ static enum status read_pairs(FILE *f, struct pair_list *out,
 static enum status read_head(FILE *f, unsigned *folds, unsigned *per_fold,
 			     struct errinfo *err)
 {
-	char line[LINE_BYTES], *words[WORDS_MAX];
-	enum status st = next_line(f, line, 1, err);
+	char line[PAIRS_LINE_BYTES], *words[PAIRS_WORDS_MAX];
+	enum status st = pairs_line(f, line, 1, err);
 
 	if (st == ST_IO_ERROR)
 		return st;
-	if (st != ST_OK || split(line, words) != 2 ||
-	    !parse_index(words[0], folds) || !parse_index(words[1], per_fold) ||
+	if (st != ST_OK || pairs_split(line, words) != 2 ||
+	    !pairs_index(words[0], folds) || !pairs_index(words[1], per_fold) ||
 	    *folds < 2 || *folds > FOLDS_MAX || *per_fold < 1 ||
 	    *per_fold > PER_FOLD_MAX)
 		return err_set(err, ST_BAD_REQUEST,
@@ -146,6 +140,33 @@ static enum status read_head(FILE *f, unsigned *folds, unsigned *per_fold,
 			       "folds and 1 to %d pairs of each kind",
 			       FOLDS_MAX, PER_FOLD_MAX);
 	return ST_OK;
+}
+
+/* Sorts pictures and drops repeats; returns how many are left. */
+static size_t sort_pictures(struct pair_picture *p, size_t n)
+{
+	size_t kept = 0;
+	unsigned person = 0;
+
+	qsort(p, n, sizeof(*p), pairs_order);
+	for (size_t i = 0; i < n; i++) {
+		if (kept > 0 && pairs_order(&p[kept - 1], &p[i]) == 0)
+			continue;
+		if (kept > 0 && strcmp(p[kept - 1].name, p[i].name) != 0)
+			person++;
+		p[kept] = p[i];
+		p[kept++].person = person;
+	}
+	return kept;
+}
+
+static size_t find_picture(const struct pair_picture *p, size_t n,
+			   const struct pair_picture *key)
+{
+	const struct pair_picture *at = bsearch(key, p, n, sizeof(*p),
+						pairs_order);
+
+	return (size_t)(at - p);
 }
 
 /* Makes the sorted list of pictures and points the pairs into it. */
@@ -156,17 +177,12 @@ static void index_pictures(struct pair_list *out,
 	struct pair_picture *p = out->pictures;
 
 	memcpy(p, two, n * sizeof(*p));
-	qsort(p, n, sizeof(*p), compare);
-	for (size_t i = 0; i < n; i++)
-		if (i == 0 || compare(&p[out->picture_count - 1], &p[i]) != 0)
-			p[out->picture_count++] = p[i];
-	for (size_t i = 0; i < n; i++) {
-		const struct pair_picture *at = bsearch(
-			&two[i], p, out->picture_count, sizeof(*p), compare);
-		size_t *side = i % 2 ? &out->pairs[i / 2].b
-				     : &out->pairs[i / 2].a;
-
-		*side = (size_t)(at - p);
+	out->picture_count = sort_pictures(p, n);
+	for (size_t i = 0; i < out->pair_count; i++) {
+		out->pairs[i].a = find_picture(p, out->picture_count,
+					       &two[2 * i]);
+		out->pairs[i].b = find_picture(p, out->picture_count,
+					       &two[2 * i + 1]);
 	}
 }
 
@@ -212,130 +228,118 @@ void pairs_free(struct pair_list *list)
 	memset(list, 0, sizeof(*list));
 }
 
-/* The first picture not before (name, index). */
-static size_t lower_bound(const struct pair_list *l,
-			  const struct pair_picture *key)
+/* Pictures as they are found. */
+struct found {
+	struct pair_picture *p;
+	size_t count, room;
+};
+
+static enum status keep(struct found *f, const struct pair_picture *p,
+			struct errinfo *err)
 {
-	size_t begin = 0, end = l->picture_count;
-
-	while (begin < end) {
-		size_t mid = begin + (end - begin) / 2;
-
-		if (compare(&l->pictures[mid], key) < 0)
-			begin = mid + 1;
-		else
-			end = mid;
-	}
-	return begin;
-}
-
-static void range_of(const struct pair_list *l, struct pair_picture p,
-		     bool whole, size_t *begin, size_t *end)
-{
-	if (whole)
-		p.index = 0;
-	*begin = lower_bound(l, &p);
-	p.index = whole ? INDEX_MAX + 1 : p.index + 1;
-	*end = lower_bound(l, &p);
-}
-
-static bool parse_erratum(char *const words[], size_t n,
-			  const struct pair_list *l, struct erratum *out)
-{
-	struct pair_picture two[2];
-	bool whole = false;
-
-	memset(two, 0, sizeof(two));
-	if (n == 2) {
-		if (!parse_name(words[0], &two[0]))
-			return false;
-		if (parse_index(words[1], &two[0].index)) {
-			range_of(l, two[0], false, &out->a_begin, &out->a_end);
-			out->b_begin = 0;
-			out->b_end = l->picture_count;
-			return true;
-		}
-		if (!parse_name(words[1], &two[1]))
-			return false;
-		whole = true;
-	} else if (!parse_two(words, n, two)) {
-		return false;
-	}
-	range_of(l, two[0], whole, &out->a_begin, &out->a_end);
-	range_of(l, two[1], whole, &out->b_begin, &out->b_end);
-	return true;
-}
-
-static enum status add_erratum(struct errata *out, const struct erratum *e,
-			       struct errinfo *err)
-{
-	/* Grows by doubling: full when the count is a power of two. */
-	if ((out->count & (out->count - 1)) == 0) {
-		size_t room = out->count ? 2 * out->count : 1;
-		struct erratum *grown = reallocarray(out->items, room,
-						     sizeof(*grown));
+	if (f->count == f->room) {
+		size_t room = f->room ? 2 * f->room : 1024;
+		struct pair_picture *grown = reallocarray(f->p, room,
+							  sizeof(*grown));
 
 		if (grown == NULL)
-			return err_set(err, ST_NO_MEMORY, "no memory");
-		out->items = grown;
+			return err_set(err, ST_NO_MEMORY,
+				       "no memory for %zu pictures", room);
+		f->p = grown;
+		f->room = room;
 	}
-	out->items[out->count++] = *e;
+	f->p[f->count++] = *p;
 	return ST_OK;
 }
 
-enum status errata_read(const char *path, const struct pair_list *list,
-			struct errata *out, struct errinfo *err)
+/* Whether a file is the picture p->name has of some index: the name must be
+ * the very one that is opened later. */
+static bool is_picture(const char *file, struct pair_picture *p)
 {
-	FILE *f = fopen(path, "re");
-	char line[LINE_BYTES], *words[WORDS_MAX];
+	size_t n = strlen(p->name);
+	char expected[PAIRS_NAME_MAX + 20];
+	char digits[11];
+	size_t k;
+
+	if (strncmp(file, p->name, n) != 0 || file[n] != '_')
+		return false;
+	k = strspn(file + n + 1, "0123456789");
+	if (k == 0 || k >= sizeof(digits))
+		return false;
+	memcpy(digits, file + n + 1, k);
+	digits[k] = '\0';
+	if (!pairs_index(digits, &p->index))
+		return false;
+	snprintf(expected, sizeof(expected), "%s_%04u.jpg", p->name, p->index);
+	return strcmp(file, expected) == 0;
+}
+
+static enum status read_person(const char *dir, struct pair_picture *p,
+			       struct found *f, struct errinfo *err)
+{
 	enum status st = ST_OK;
+	struct dirent *entry;
+	char path[4096];
+	DIR *d;
+	int n = snprintf(path, sizeof(path), "%s/%s", dir, p->name);
 
-	memset(out, 0, sizeof(*out));
-	if (f == NULL)
-		return err_set(err, ST_IO_ERROR, "%s", strerror(errno));
-	for (size_t number = 1; st == ST_OK; number++) {
-		struct erratum e;
-		size_t n;
-
-		st = next_line(f, line, number, err);
-		if (st != ST_OK)
-			break;
-		line[strcspn(line, "#")] = '\0';
-		n = split(line, words);
-		if (n == 0)
-			continue;
-		if (!parse_erratum(words, n, list, &e))
-			st = err_set(err, ST_BAD_REQUEST,
-				     "line %zu is not \"name1 name2\", "
-				     "\"name i\", \"name i j\" or \"name1 i "
-				     "name2 j\"",
-				     number);
-		else if (e.a_begin == e.a_end || e.b_begin == e.b_end)
-			out->unused++;
-		else
-			st = add_erratum(out, &e, err);
-	}
-	fclose(f);
-	if (st == ST_END)
-		return ST_OK;
-	errata_free(out);
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return err_set(err, ST_BAD_REQUEST, "the path is too long");
+	d = opendir(path);
+	if (d == NULL)
+		/* A file beside the folders is no person. */
+		return errno == ENOTDIR ? ST_OK
+					: err_set(err, ST_IO_ERROR, "%s: %s",
+						  p->name, strerror(errno));
+	while (st == ST_OK && (entry = readdir(d)) != NULL)
+		if (is_picture(entry->d_name, p))
+			st = keep(f, p, err);
+	closedir(d);
 	return st;
 }
 
-void errata_free(struct errata *errata)
+/* Takes the list's own pictures in, and points the pairs to where they are. */
+static enum status merge(struct pair_list *list, struct found *f,
+			 struct errinfo *err)
 {
-	free(errata->items);
-	memset(errata, 0, sizeof(*errata));
+	enum status st = ST_OK;
+
+	for (size_t i = 0; st == ST_OK && i < list->picture_count; i++)
+		st = keep(f, &list->pictures[i], err);
+	if (st != ST_OK)
+		return st;
+	f->count = sort_pictures(f->p, f->count);
+	for (size_t i = 0; i < list->pair_count; i++) {
+		struct pair_entry *e = &list->pairs[i];
+
+		e->a = find_picture(f->p, f->count, &list->pictures[e->a]);
+		e->b = find_picture(f->p, f->count, &list->pictures[e->b]);
+	}
+	free(list->pictures);
+	list->pictures = f->p;
+	list->picture_count = f->count;
+	f->p = NULL;
+	return ST_OK;
 }
 
-void errata_mark(const struct errata *errata, size_t i, bool *skip)
+enum status pairs_add_folder(struct pair_list *list, const char *dir,
+			     struct errinfo *err)
 {
-	for (size_t k = 0; k < errata->count; k++) {
-		const struct erratum *e = &errata->items[k];
+	struct found f = { .p = NULL };
+	struct pair_picture p;
+	enum status st = ST_OK;
+	struct dirent *entry;
+	DIR *d = opendir(dir);
 
-		if (i >= e->a_begin && i < e->a_end)
-			memset(skip + e->b_begin, true, e->b_end - e->b_begin);
-		if (i >= e->b_begin && i < e->b_end)
-			memset(skip + e->a_begin, true, e->a_end - e->a_begin);
-	}
+	if (d == NULL)
+		return err_set(err, ST_IO_ERROR, "%s", strerror(errno));
+	memset(&p, 0, sizeof(p));
+	while (st == ST_OK && (entry = readdir(d)) != NULL)
+		if (pairs_name(entry->d_name, &p))
+			st = read_person(dir, &p, &f, err);
+	closedir(d);
+	if (st == ST_OK)
+		st = merge(list, &f, err);
+	free(f.p);
+	return st;
 }

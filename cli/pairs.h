@@ -1,19 +1,22 @@
 /* Pair lists in the format of LFW: "folds n", then for each fold n lines
- * "name i j" (same person) and n lines "name1 i name2 j" (different), and
- * lists of label errors. The lists belong to the caller. */
+ * "name i j" (same person) and n lines "name1 i name2 j" (different). The
+ * lists belong to the caller. */
 #ifndef FACEGATE_PAIRS_H
 #define FACEGATE_PAIRS_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "status.h"
 
-#define PAIRS_NAME_MAX 96
+#define PAIRS_NAME_MAX	96
+#define PAIRS_INDEX_MAX 999999999u
 
 struct pair_picture {
 	char name[PAIRS_NAME_MAX];
-	unsigned index; /* name/name_%04u.jpg */
+	unsigned index;	 /* name/name_%04u.jpg */
+	unsigned person; /* the names counted in order, from 0 */
 };
 
 struct pair_entry {
@@ -32,32 +35,26 @@ struct pair_list {
 /* Reads a list; errors name the line. pairs_free is safe after either. */
 enum status pairs_read(const char *path, struct pair_list *out,
 		       struct errinfo *err) MUST_CHECK;
+/* Adds the pictures that dir holds as name/name_%04u.jpg and the list does
+ * not name; other files are passed over. The pairs keep their pictures. */
+enum status pairs_add_folder(struct pair_list *list, const char *dir,
+			     struct errinfo *err) MUST_CHECK;
 void pairs_free(struct pair_list *list);
 
-/* Ranges of pictures [begin, end). An erratum leaves out the comparisons of
- * any picture of a with any of b. */
-struct erratum {
-	size_t a_begin, a_end, b_begin, b_end;
-};
+/* By name, then by index: the order of a list's pictures. */
+int pairs_order(const void *a, const void *b);
 
-struct errata {
-	struct erratum *items;
-	size_t count;
-	size_t unused; /* lines that name no picture of the list */
-};
-
-/* Reads known label errors, one a line, `#` starts a comment:
- *   name1 name2      the two identities are not to be compared
- *   name i           the picture is compared with nothing
- *   name i j         these two pictures are not compared
- *   name1 i name2 j  nor are these
- * Errors name the line. errata_free is safe after either. */
-enum status errata_read(const char *path, const struct pair_list *list,
-			struct errata *out, struct errinfo *err) MUST_CHECK;
-void errata_free(struct errata *errata);
-
-/* Sets skip[j] for each picture j that picture i is not compared with; skip
- * has as many entries as the list has pictures, and those are false before. */
-void errata_mark(const struct errata *errata, size_t i, bool *skip);
+/* What lists and errata are read with. A line is cut into words in place;
+ * pairs_split returns how many, PAIRS_WORDS_MAX if more. pairs_line returns
+ * ST_END at the end and refuses a line that does not fit. pairs_two reads
+ * "name i j" or "name1 i name2 j". */
+#define PAIRS_LINE_BYTES 512
+#define PAIRS_WORDS_MAX	 5
+enum status pairs_line(FILE *f, char line[PAIRS_LINE_BYTES], size_t number,
+		       struct errinfo *err) MUST_CHECK;
+size_t pairs_split(char *line, char *words[PAIRS_WORDS_MAX]);
+bool pairs_index(const char *word, unsigned *out);
+bool pairs_name(const char *word, struct pair_picture *out);
+bool pairs_two(char *const words[], size_t n, struct pair_picture two[2]);
 
 #endif

@@ -5,26 +5,26 @@
 
 #include "cli.h"
 #include "evaluate.h"
-#include "metrics.h"
-#include "progress.h"
+#include "parallel.h"
+#include "scan.h"
 
-static float score_of(const struct measured *a, const struct measured *b)
+float evaluate_score(const struct evaluation *ev, size_t a, size_t b)
 {
-	return a->found && b->found ? template_cosine(&a->t, &b->t)
-				    : EVALUATE_NO_FACE;
+	return ev->m[a].found && ev->m[b].found
+		       ? template_cosine(&ev->t[a], &ev->t[b])
+		       : EVALUATE_NO_FACE;
 }
 
-static void set_percent(json_t *o, const char *key, double share)
+void evaluate_percent(json_t *o, const char *key, double share, int digits)
 {
-	json_object_set_new(o, key, jsonvalue_real(100 * share, 3));
+	json_object_set_new(o, key, jsonvalue_real(100 * share, digits));
 }
 
-enum status evaluate_pairs(const struct pair_list *list,
-			   const struct measured *m, json_t *out,
+enum status evaluate_pairs(const struct evaluation *ev, json_t *out,
 			   struct errinfo *err)
 {
 	static const double rates[] = { 1e-2, 1e-3 };
-	size_t n = list->pair_count;
+	size_t n = ev->list->pair_count;
 	struct scored_pair *pairs = calloc(n, sizeof(*pairs));
 	size_t *order = calloc(n, sizeof(*order));
 	struct ten_fold fold;
@@ -36,15 +36,15 @@ enum status evaluate_pairs(const struct pair_list *list,
 		goto done;
 	}
 	for (size_t i = 0; i < n; i++) {
-		const struct pair_entry *p = &list->pairs[i];
+		const struct pair_entry *p = &ev->list->pairs[i];
 
 		pairs[i].same = p->same;
 		pairs[i].fold = p->fold;
-		pairs[i].score = score_of(&m[p->a], &m[p->b]);
+		pairs[i].score = evaluate_score(ev, p->a, p->b);
 	}
 	metrics_ten_fold(pairs, n, order, &fold);
-	set_percent(out, "accuracy", fold.accuracy);
-	set_percent(out, "accuracy_std", fold.accuracy_std);
+	evaluate_percent(out, "accuracy", fold.accuracy, 3);
+	evaluate_percent(out, "accuracy_std", fold.accuracy_std, 3);
 	json_object_set_new(out, "threshold",
 			    jsonvalue_real(fold.threshold, 4));
 	tar = json_object();
@@ -52,8 +52,9 @@ enum status evaluate_pairs(const struct pair_list *list,
 		char key[CLI_RATE_MAX];
 
 		cli_rate_name(rates[i], key);
-		set_percent(tar, key,
-			    metrics_tar_at_far(pairs, n, order, rates[i]));
+		evaluate_percent(tar, key,
+				 metrics_tar_at_far(pairs, n, order, rates[i]),
+				 3);
 	}
 	json_object_set_new(out, "tar_at_far", tar);
 done:
@@ -75,7 +76,7 @@ static void add_rates(const struct score_histogram *h, json_t *out)
 		cli_rate_name(rates[i], key);
 		/* What is finer than one comparison stays null. */
 		metrics_fnmr_at_fmr(h, rates[i], &miss, &cut);
-		set_percent(fnmr, key, miss);
+		evaluate_percent(fnmr, key, miss, 3);
 		json_object_set_new(cuts, key, jsonvalue_real(cut, 4));
 	}
 	json_object_set_new(out, "fnmr_at_fmr", fnmr);
@@ -86,60 +87,113 @@ static void add_rates(const struct score_histogram *h, json_t *out)
 			    json_integer((json_int_t)h->impostor_count));
 }
 
-/* Fills the histogram; returns how many comparisons the errata left out. */
-static uint64_t count_all(const struct pair_list *list,
-			  const struct measured *m, const struct errata *errata,
-			  bool *skip, struct score_histogram *h)
+/* The errata of the row that a thread is at. */
+struct marks {
+	size_t row; /* or SIZE_MAX */
+	bool any;
+	bool *skip; /* of each picture */
+};
+
+struct walk {
+	const struct evaluation *ev;
+	evaluate_fn *fn;
+	void *ctx;
+	struct marks marks[PARALLEL_MAX];
+};
+
+static void walk_row(void *ctx, unsigned thread, size_t i, size_t first,
+		     float *scores, size_t n)
 {
-	size_t n = list->picture_count;
-	uint64_t total = (uint64_t)n * (n - 1) / 2, done = 0, left_out = 0;
-	struct progress bar;
+	struct walk *w = ctx;
+	const struct evaluation *ev = w->ev;
+	struct marks *m = &w->marks[thread];
 
-	progress_begin(&bar, "comparing", total);
-	for (size_t i = 0; i < n; i++) {
-		const char *name = list->pictures[i].name;
-
-		memset(skip, 0, n * sizeof(*skip));
-		errata_mark(errata, i, skip);
-		for (size_t j = i + 1; j < n; j++) {
-			if (skip[j]) {
-				left_out++;
-				continue;
-			}
-			metrics_count(h, score_of(&m[i], &m[j]),
-				      strcmp(name, list->pictures[j].name) ==
-					      0);
-		}
-		done += n - i - 1;
-		progress_at(&bar, done);
+	if (m->row != i) {
+		if (m->any)
+			memset(m->skip, 0,
+			       ev->list->picture_count * sizeof(*m->skip));
+		m->any = errata_mark(ev->errata, i, m->skip);
+		m->row = i;
 	}
-	progress_end(&bar, done);
-	return left_out;
+	for (size_t k = 0; k < n; k++)
+		if (!ev->m[i].found || !ev->m[first + k].found)
+			scores[k] = EVALUATE_NO_FACE;
+	w->fn(w->ctx, thread, i, first, scores, m->skip + first, n);
 }
 
-enum status evaluate_all(const struct pair_list *list, const struct measured *m,
-			 const struct errata *errata, json_t *out,
-			 struct errinfo *err)
+enum status evaluate_scan(const struct evaluation *ev, evaluate_fn *fn,
+			  void *ctx, struct errinfo *err)
 {
-	struct score_histogram *h = calloc(1, sizeof(*h));
-	bool *skip = calloc(list->picture_count, sizeof(*skip));
+	struct walk w = { .ev = ev, .fn = fn, .ctx = ctx };
+	size_t n = ev->list->picture_count;
 	enum status st = ST_OK;
-	uint64_t left_out;
 
-	if (h == NULL || skip == NULL) {
-		st = err_set(err, ST_NO_MEMORY, "no memory for %zu pictures",
-			     list->picture_count);
-		goto done;
+	for (unsigned i = 0; i < ev->threads; i++) {
+		w.marks[i].row = SIZE_MAX;
+		w.marks[i].skip = calloc(n, sizeof(bool));
+		if (w.marks[i].skip == NULL)
+			st = err_set(err, ST_NO_MEMORY,
+				     "no memory for %zu pictures", n);
 	}
-	left_out = count_all(list, m, errata, skip, h);
+	if (st == ST_OK)
+		st = scan_all(ev->engine, ev->t, n, ev->threads, walk_row, &w,
+			      err);
+	for (unsigned i = 0; i < ev->threads; i++)
+		free(w.marks[i].skip);
+	return st;
+}
+
+/* One thread's part of the counting. */
+struct part {
+	struct score_histogram h;
+	uint64_t left_out;
+};
+
+struct counting {
+	const struct pair_picture *pictures;
+	struct part part[PARALLEL_MAX];
+};
+
+static void count_row(void *ctx, unsigned thread, size_t i, size_t first,
+		      const float *scores, const bool *skip, size_t n)
+{
+	struct counting *c = ctx;
+	struct part *p = &c->part[thread];
+	unsigned person = c->pictures[i].person;
+
+	for (size_t k = 0; k < n; k++) {
+		if (skip[k])
+			p->left_out++;
+		else
+			metrics_count(&p->h, scores[k],
+				      c->pictures[first + k].person == person);
+	}
+}
+
+enum status evaluate_all(const struct evaluation *ev, struct score_histogram *h,
+			 json_t *out, struct errinfo *err)
+{
+	struct counting *c = calloc(1, sizeof(*c));
+	uint64_t left_out = 0;
+	enum status st;
+
+	if (c == NULL)
+		return err_set(err, ST_NO_MEMORY, "no memory");
+	c->pictures = ev->list->pictures;
+	st = evaluate_scan(ev, count_row, c, err);
+	memset(h, 0, sizeof(*h));
+	for (unsigned i = 0; i < ev->threads; i++) {
+		metrics_merge(h, &c->part[i].h);
+		left_out += c->part[i].left_out;
+	}
+	free(c);
+	if (st != ST_OK)
+		return st;
 	add_rates(h, out);
 	json_object_set_new(out, "errata",
 			    json_pack("{s:I, s:I, s:I}", "used",
-				      (json_int_t)errata->count, "unused",
-				      (json_int_t)errata->unused, "comparisons",
-				      (json_int_t)left_out));
-done:
-	free(skip);
-	free(h);
-	return st;
+				      (json_int_t)ev->errata->count, "unused",
+				      (json_int_t)ev->errata->unused,
+				      "comparisons", (json_int_t)left_out));
+	return ST_OK;
 }

@@ -404,6 +404,16 @@ double engine_fmr(const struct engine *e, float threshold)
 	return (double)c[n - 1].fmr;
 }
 
+void engine_cosines(const struct engine *e, const struct face_template *probe,
+		    const struct face_template *t, size_t n, float *scores)
+{
+	const struct k_table *k = e->embedder.k;
+
+	for (size_t i = 0; i < n; i++)
+		scores[i] = (float)k->dot_s8(probe->v, t[i].v, TEMPLATE_DIM) *
+			    probe->scale * t[i].scale;
+}
+
 size_t engine_budget_rows(const struct engine *e,
 			  struct budget_row rows[ENGINE_BUDGET_ROWS])
 {

@@ -120,6 +120,11 @@ struct engine_info {
 };
 const struct engine_info *engine_info(const struct engine *e);
 
+/* scores[i] = template_cosine(probe, &t[i]) for n templates, bit for bit, by
+ * the kernels in use. Any thread, no slot. */
+void engine_cosines(const struct engine *e, const struct face_template *probe,
+		    const struct face_template *t, size_t n, float *scores);
+
 /* Score cut for a false match rate in (0, 1), from the embedder's own table:
  * log-linear between its entries, clamped to its ends. */
 float engine_threshold(const struct engine *e, double fmr);

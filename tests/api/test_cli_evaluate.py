@@ -1,5 +1,7 @@
 """facegate evaluate on a handful of photographs."""
+import csv
 import json
+import math
 import unittest
 from pathlib import Path
 
@@ -59,6 +61,81 @@ class Evaluate(Case):
             "1e-2", "3e-3", "1e-3", "3e-4", "1e-4", "3e-5", "1e-5", "3e-6",
             "1e-6"})
 
+    def test_all_impostors_takes_pictures_that_the_list_does_not_name(self):
+        self.write("lfw/Nobody/Nobody_0001.jpg", grey_jpeg())
+        self.write("lfw/Obama/notes.txt", "not a picture")
+        found = self.evaluate("--all-impostors")
+        self.assertEqual((found["pictures"], found["no_face"]), (7, 1))
+        self.assertEqual(found["genuine_comparisons"], 7)
+        self.assertEqual(found["impostor_comparisons"], 14)
+        self.assertEqual(found["accuracy"], 100)
+        self.assertEqual(self.evaluate()["pictures"], 6)
+
+    def test_all_impostors_reports_open_set_and_quality(self):
+        found = self.evaluate("--all-impostors")
+        self.assertEqual(found["open_set"], {
+            "far": 0.01, "trials": 10, "gallery": 2, "genuine_probes": 4,
+            "impostor_probes": 0, "rank1_dir_mean": None,
+            "rank1_dir_std": None})
+        self.assertEqual(set(found["error_vs_reject"]), {
+            "length", "inter_eye_px", "confidence", "frontalness"})
+        for curves in found["error_vs_reject"].values():
+            self.assertEqual(list(curves), ["1e-3", "1e-4"])
+            for curve in curves.values():
+                self.assertEqual(list(curve),
+                                 ["0", "1", "2", "3", "5", "10", "20"])
+        table = list(found["quality_table"].values())
+        self.assertEqual(table, sorted(table))
+        self.assertGreater(table[0], 0)
+
+    def test_text_names_what_there_are_too_few_pictures_for(self):
+        done = run("evaluate", "--pairs", self.pairs, "--images",
+                   self.folder / "lfw", "--all-impostors")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("accuracy           100.00 %", done.stdout)
+        self.assertIn("open set           too few", done.stdout)
+        self.assertIn("FNMR at 1e-3, length", done.stdout)
+        self.assertNotIn("nan", done.stdout)
+
+    def test_curves_are_written_as_csv(self):
+        folder = self.folder / "curves"
+        found = self.evaluate("--curves", folder)
+        self.assertFalse((folder / "histogram.csv").exists())
+        found = self.evaluate("--curves", folder, "--all-impostors")
+
+        def rows(name):
+            with open(folder / name, encoding="utf-8", newline="") as f:
+                return list(csv.DictReader(f))
+        pairs = rows("pairs.csv")
+        self.assertEqual(len(pairs), found["pairs"])
+        self.assertTrue(all(
+            (float(p["score"]) > found["threshold"]) == (p["same"] == "1")
+            for p in pairs))
+        pictures = rows("pictures.csv")
+        self.assertEqual([(p["name"], p["index"]) for p in pictures],
+                         [("Biden", "1"), ("Biden", "2")]
+                         + [("Obama", str(i)) for i in range(1, 5)])
+        for p in pictures:
+            self.assertEqual(p["found"], "1")
+            self.assertGreater(float(p["length"]), 0)
+            self.assertTrue(0 < float(p["frontalness"]) <= 1)
+            eyes = (float(p["right_eye_x"]) - float(p["left_eye_x"]),
+                    float(p["right_eye_y"]) - float(p["left_eye_y"]))
+            self.assertAlmostEqual(float(p["inter_eye_px"]),
+                                   math.hypot(*eyes), 1)
+        bins = rows("histogram.csv")
+        for kind in ("genuine", "impostor"):
+            self.assertEqual(sum(int(b[kind]) for b in bins),
+                             found[kind + "_comparisons"])
+        self.write("lfw/Biden/Biden_0002.jpg", grey_jpeg())
+        self.evaluate("--curves", folder)
+        blind = rows("pictures.csv")[1]
+        self.assertEqual(blind["found"], "0")
+        self.assertEqual(set(list(blind.values())[3:]), {""})
+        self.assert_refused("--curves: ", "evaluate", "--pairs", self.pairs,
+                            "--images", self.folder / "lfw", "--curves",
+                            self.pairs / "below")
+
     def test_errata_are_left_out(self):
         errata = self.write("errata.txt", "# swapped\nObama Biden\n")
         found = self.evaluate("--all-impostors", "--errata", errata)
@@ -97,6 +174,7 @@ class Evaluate(Case):
     def test_options_without_effect_are_refused(self):
         common = ("evaluate", "--pairs", self.pairs, "--images", "x")
         self.assert_refused("--all-impostors", *common, "--errata", "x")
+        self.assert_refused("--all-impostors", *common, "--attributes", "x")
         self.assert_refused("--threads", *common, "--threads", "0")
         self.assert_refused("--threads", *common, "--threads", "17")
         self.assert_refused("--align", *common, "--align", "box")

@@ -353,6 +353,26 @@ START_TEST(histogram_agrees_with_the_sorted_scores)
 }
 END_TEST
 
+START_TEST(merged_counts_are_the_sum)
+{
+	static struct score_histogram more;
+
+	memset(&more, 0, sizeof(more));
+	metrics_count(&h, 0.5f, true);
+	metrics_count(&h, -1.0f, false);
+	metrics_count(&more, 0.5f, true);
+	metrics_count(&more, 1.0f, false);
+	metrics_merge(&h, &more);
+	ck_assert_uint_eq(h.genuine[15000], 2);
+	ck_assert_uint_eq(h.impostor[0], 1);
+	ck_assert_uint_eq(h.impostor[METRICS_BINS - 1], 1);
+	ck_assert_uint_eq(h.genuine_count, 2);
+	ck_assert_uint_eq(h.impostor_count, 2);
+	NEAR(metrics_bin_score(15000), 0.5);
+	NEAR(metrics_bin_score(0), -1.0);
+}
+END_TEST
+
 Suite *suite_metrics(void)
 {
 	Suite *s = suite_create("metrics");
@@ -379,6 +399,7 @@ Suite *suite_metrics(void)
 	tcase_add_test(t, histogram_without_genuine_comparisons_is_refused);
 	tcase_add_test(t, score_out_of_range_goes_to_the_end_bins);
 	tcase_add_test(t, histogram_agrees_with_the_sorted_scores);
+	tcase_add_test(t, merged_counts_are_the_sum);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -3,9 +3,13 @@
 #include "runner.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "clitest.h"
+#include "errata.h"
 #include "pairs.h"
 
 Suite *suite_pairs(void);
@@ -160,6 +164,95 @@ START_TEST(file_that_cannot_be_read_says_why)
 }
 END_TEST
 
+static char folder[] = "/tmp/facegate-lfw-XXXXXX";
+
+static void touch(const char *name)
+{
+	char path[256];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	f = fopen(path, "w");
+	ck_assert_ptr_nonnull(f);
+	fclose(f);
+}
+
+static void make_folder(const char *name)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+}
+
+START_TEST(folder_adds_its_pictures_and_pairs_keep_theirs)
+{
+	static const char *const files[] = {
+		"A/A_0003.jpg", "A/A_0001.jpg", "B/B_0001.jpg", "E/E_0001.jpg",
+		"E/E_12345.jpg", "A0/A0_0001.jpg",
+		/* none of these is a picture of the format */
+		"E/E_1.jpg", "E/E_0001.png", "E/F_0001.jpg", "E/E_00002.jpg",
+		"E/E_0003.jpg~", "E/E_9999999999.jpg", "E/E_.jpg",
+		"stray_0001.jpg", ".hidden/.hidden_0001.jpg"
+	};
+	static const char *const people[] = { "A", "B", "E", "A0", ".hidden" };
+	static const struct {
+		const char *name;
+		unsigned index, person;
+	} wanted[] = { { "A", 1, 0 },	 { "A", 2, 0 }, { "A", 3, 0 },
+		       { "A0", 1, 1 },	 { "B", 1, 2 }, { "C", 1, 3 },
+		       { "C", 2, 3 },	 { "D", 1, 4 }, { "E", 1, 5 },
+		       { "E", 12345, 5 } };
+	static const size_t pairs[4][2] = {
+		{ 0, 1 }, { 4, 1 }, { 5, 6 }, { 6, 7 }
+	};
+
+	ck_assert_ptr_nonnull(mkdtemp(folder));
+	for (size_t i = 0; i < sizeof(people) / sizeof(people[0]); i++)
+		make_folder(people[i]);
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		touch(files[i]);
+	clitest_list(LIST, &list);
+	ck_assert_int_eq(pairs_add_folder(&list, folder, &err), ST_OK);
+	ck_assert_uint_eq(list.picture_count,
+			  sizeof(wanted) / sizeof(wanted[0]));
+	for (size_t i = 0; i < list.picture_count; i++) {
+		ck_assert_str_eq(list.pictures[i].name, wanted[i].name);
+		ck_assert_uint_eq(list.pictures[i].index, wanted[i].index);
+		ck_assert_uint_eq(list.pictures[i].person, wanted[i].person);
+	}
+	for (size_t i = 0; i < 4; i++) {
+		ck_assert_uint_eq(list.pairs[i].a, pairs[i][0]);
+		ck_assert_uint_eq(list.pairs[i].b, pairs[i][1]);
+	}
+	pairs_free(&list);
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		char path[256];
+
+		snprintf(path, sizeof(path), "%s/%s", folder, files[i]);
+		unlink(path);
+	}
+	for (size_t i = 0; i < sizeof(people) / sizeof(people[0]); i++) {
+		char path[256];
+
+		snprintf(path, sizeof(path), "%s/%s", folder, people[i]);
+		rmdir(path);
+	}
+	ck_assert_int_eq(rmdir(folder), 0);
+}
+END_TEST
+
+START_TEST(folder_that_is_missing_says_why)
+{
+	clitest_list(LIST, &list);
+	ck_assert_int_eq(pairs_add_folder(&list, "/nowhere/at/all", &err),
+			 ST_IO_ERROR);
+	ck_assert_str_eq(err.text, "No such file or directory");
+	ck_assert_uint_eq(list.picture_count, 6);
+	pairs_free(&list);
+}
+END_TEST
+
 /* Which pictures picture i is not compared with, as "010010". */
 static const char *skipped(const char *text, size_t i)
 {
@@ -171,7 +264,8 @@ static const char *skipped(const char *text, size_t i)
 	err_clear(&err);
 	ck_assert_msg(errata_read(clitest_path, &list, &errata, &err) == ST_OK,
 		      "%s", err.text);
-	errata_mark(&errata, i, skip);
+	ck_assert_int_eq(errata_mark(&errata, i, skip),
+			 memchr(skip, 1, sizeof(skip)) != NULL);
 	for (size_t k = 0; k < 6; k++)
 		out[k] = skip[k] ? '1' : '0';
 	errata_free(&errata);
@@ -194,6 +288,19 @@ START_TEST(erratum_of_one_picture_covers_every_comparison_of_it)
 	ck_assert_str_eq(skipped("C 1\n", 3), "111111");
 	ck_assert_str_eq(skipped("C 1\n", 4), "000100");
 	ck_assert_str_eq(skipped("C 1\n", 0), "000100");
+}
+END_TEST
+
+START_TEST(picture_compared_with_nothing_is_dropped)
+{
+	clitest_list(LIST, &list);
+	clitest_write("A 1\nC 1 2\nB D\n");
+	ck_assert_int_eq(errata_read(clitest_path, &list, &errata, &err),
+			 ST_OK);
+	for (size_t i = 0; i < 6; i++)
+		ck_assert_int_eq(errata_drops(&errata, i), i == 0);
+	errata_free(&errata);
+	pairs_free(&list);
 }
 END_TEST
 
@@ -266,12 +373,15 @@ Suite *suite_pairs(void)
 	tcase_add_test(t, long_names_and_lines_are_refused);
 	tcase_add_test(t, nul_bytes_are_refused);
 	tcase_add_test(t, file_that_cannot_be_read_says_why);
+	tcase_add_test(t, folder_adds_its_pictures_and_pairs_keep_theirs);
+	tcase_add_test(t, folder_that_is_missing_says_why);
 	suite_add_tcase(s, t);
 	t = tcase_create("errata");
 	tcase_add_checked_fixture(t, setup, clitest_teardown);
 	tcase_add_test(
 		t, erratum_of_two_names_covers_all_their_pictures_both_ways);
 	tcase_add_test(t, erratum_of_one_picture_covers_every_comparison_of_it);
+	tcase_add_test(t, picture_compared_with_nothing_is_dropped);
 	tcase_add_test(t, erratum_of_two_pictures_covers_that_comparison_alone);
 	tcase_add_test(t, many_errata_add_up);
 	tcase_add_test(t, erratum_that_names_nobody_is_counted_as_unused);

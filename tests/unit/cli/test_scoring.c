@@ -18,17 +18,20 @@ Suite *suite_scoring(void);
 
 static struct pair_list list;
 static struct measured m[6];
-static struct errata none;
+static struct face_template templates[6];
+static struct errata errata;
+static struct evaluation ev;
+static struct score_histogram h;
 static struct errinfo err;
 static json_t *out;
 
 /* Each person has an axis of their own. */
-static void point_at(struct measured *to, int axis)
+static void point_at(int i, int axis)
 {
-	memset(to, 0, sizeof(*to));
-	to->t.v[axis] = 100;
-	to->t.scale = 0.01f;
-	to->found = true;
+	memset(&templates[i], 0, sizeof(templates[i]));
+	templates[i].v[axis] = 100;
+	templates[i].scale = 0.01f;
+	m[i].found = true;
 }
 
 static void setup(void)
@@ -39,56 +42,49 @@ static void setup(void)
 	clitest_setup();
 	clitest_list(LIST, &list);
 	for (int i = 0; i < 6; i++)
-		point_at(&m[i], axes[i]);
-	memset(&none, 0, sizeof(none));
+		point_at(i, axes[i]);
+	memset(&errata, 0, sizeof(errata));
+	ev = (struct evaluation){ clitest_engine(), &list,   m,
+				  templates,	    &errata, 2 };
 	out = json_object();
 }
 
 static void teardown(void)
 {
 	json_decref(out);
+	engine_close((struct engine *)(uintptr_t)ev.engine);
+	errata_free(&errata);
 	pairs_free(&list);
 	clitest_teardown();
 }
 
-static double number(const char *key)
+static double number(const char *path)
 {
-	const json_t *v = json_object_get(out, key);
-
-	ck_assert_msg(json_is_number(v), "no number %s", key);
-	return json_number_value(v);
-}
-
-static double member(const char *object, const char *key)
-{
-	const json_t *v = json_object_get(json_object_get(out, object), key);
-
-	ck_assert_msg(json_is_number(v), "no number %s.%s", object, key);
-	return json_number_value(v);
+	return clitest_number(out, path);
 }
 
 START_TEST(clear_pairs_score_100_percent)
 {
-	ck_assert_int_eq(evaluate_pairs(&list, m, out, &err), ST_OK);
+	ck_assert_int_eq(evaluate_pairs(&ev, out, &err), ST_OK);
 	ck_assert_double_eq_tol(number("accuracy"), 100.0, 1e-9);
 	ck_assert_double_eq_tol(number("accuracy_std"), 0.0, 1e-9);
 	ck_assert_double_eq_tol(number("threshold"), 0.5, 1e-3);
-	ck_assert_double_eq_tol(member("tar_at_far", "1e-2"), 100.0, 1e-9);
-	ck_assert_double_eq_tol(member("tar_at_far", "1e-3"), 100.0, 1e-9);
+	ck_assert_double_eq_tol(number("tar_at_far/1e-2"), 100.0, 1e-9);
+	ck_assert_double_eq_tol(number("tar_at_far/1e-3"), 100.0, 1e-9);
 }
 END_TEST
 
 START_TEST(missing_face_fails_its_genuine_pair_and_passes_its_other)
 {
 	m[3].found = false; /* C 1: in one pair of each kind */
-	ck_assert_int_eq(evaluate_pairs(&list, m, out, &err), ST_OK);
-	ck_assert_double_eq_tol(member("tar_at_far", "1e-3"), 50.0, 1e-9);
+	ck_assert_int_eq(evaluate_pairs(&ev, out, &err), ST_OK);
+	ck_assert_double_eq_tol(number("tar_at_far/1e-3"), 50.0, 1e-9);
 }
 END_TEST
 
 START_TEST(every_two_pictures_are_compared_once)
 {
-	ck_assert_int_eq(evaluate_all(&list, m, &none, out, &err), ST_OK);
+	ck_assert_int_eq(evaluate_all(&ev, &h, out, &err), ST_OK);
 	ck_assert_double_eq(number("genuine_comparisons"), 2);
 	ck_assert_double_eq(number("impostor_comparisons"), 13);
 	/* 13 comparisons say nothing of a rate of one in a hundred. */
@@ -101,18 +97,49 @@ END_TEST
 
 START_TEST(errata_leave_comparisons_out)
 {
-	struct errata errata;
-
 	clitest_write("A 1\nC 1 2\nX Y\n");
 	ck_assert_int_eq(errata_read(clitest_path, &list, &errata, &err),
 			 ST_OK);
-	ck_assert_int_eq(evaluate_all(&list, m, &errata, out, &err), ST_OK);
+	ck_assert_int_eq(evaluate_all(&ev, &h, out, &err), ST_OK);
 	ck_assert_double_eq(number("genuine_comparisons"), 0);
 	ck_assert_double_eq(number("impostor_comparisons"), 9);
-	ck_assert_double_eq(member("errata", "comparisons"), 6);
-	ck_assert_double_eq(member("errata", "used"), 2);
-	ck_assert_double_eq(member("errata", "unused"), 1);
-	errata_free(&errata);
+	ck_assert_double_eq(number("errata/comparisons"), 6);
+	ck_assert_double_eq(number("errata/used"), 2);
+	ck_assert_double_eq(number("errata/unused"), 1);
+}
+END_TEST
+
+START_TEST(histogram_is_that_of_the_plain_definition)
+{
+	static struct score_histogram plain;
+	struct clitest_set s;
+	uint64_t left_out = 0;
+	bool *skip;
+	size_t n;
+
+	clitest_set_open(&s, 700, 2); /* more than a call's worth of scores */
+	clitest_set_errata(&s, "p003 1\np100 p200\np300 1 2\np301 1 p500 2\n");
+	s.m[7].found = s.m[1399].found = false;
+	n = s.list.picture_count;
+	skip = calloc(n, sizeof(*skip));
+	memset(&plain, 0, sizeof(plain));
+	for (size_t i = 0; i < n; i++) {
+		memset(skip, 0, n);
+		errata_mark(&s.errata, i, skip);
+		for (size_t j = i + 1; j < n; j++) {
+			left_out += skip[j];
+			if (!skip[j])
+				metrics_count(&plain,
+					      evaluate_score(&s.ev, i, j),
+					      i / 2 == j / 2);
+		}
+	}
+	ck_assert_int_eq(evaluate_all(&s.ev, &h, out, &err), ST_OK);
+	ck_assert_mem_eq(&h, &plain, sizeof(h));
+	ck_assert_uint_eq(left_out, n - 1 + 4 + 1 + 1);
+	ck_assert_double_eq(number("errata/comparisons"), (double)left_out);
+	free(skip);
+	clitest_set_close(&s);
 }
 END_TEST
 
@@ -175,6 +202,7 @@ Suite *suite_scoring(void)
 		t, missing_face_fails_its_genuine_pair_and_passes_its_other);
 	tcase_add_test(t, every_two_pictures_are_compared_once);
 	tcase_add_test(t, errata_leave_comparisons_out);
+	tcase_add_test(t, histogram_is_that_of_the_plain_definition);
 	suite_add_tcase(s, t);
 	t = tcase_create("faces");
 	tcase_add_test(t, central_face_is_the_one_nearest_the_middle);
