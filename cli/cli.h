@@ -72,6 +72,7 @@ int cli_embed(const struct cli *cli);
 int cli_compare(const struct cli *cli);
 int cli_align(const struct cli *cli);
 int cli_evaluate(const struct cli *cli);
+int cli_calibrate(const struct cli *cli);
 int cli_budget(const struct cli *cli);
 int cli_model_info(const struct cli *cli);
 int cli_health(const struct cli *cli);

@@ -17,6 +17,8 @@ static const char usage[] =
 	"  evaluate --pairs FILE --images DIR\n"
 	"                           LFW protocol: accuracy, error rates, "
 	"times\n"
+	"  calibrate                error rates among the people enrolled "
+	"here\n"
 	"  budget                   every pool with its bytes\n"
 	"  model-info FILE          size, layers and thresholds of a model\n"
 	"  health                   is the daemon ready?\n"
@@ -52,6 +54,7 @@ static const struct command {
 	{ "compare", cli_compare, 2, 2 },
 	{ "align", cli_align, 2, 2 },
 	{ "evaluate", cli_evaluate, 0, 0 },
+	{ "calibrate", cli_calibrate, 0, 0 },
 	{ "budget", cli_budget, 0, 0 },
 	{ "model-info", cli_model_info, 1, 1 },
 	{ "health", cli_health, 0, 0 },

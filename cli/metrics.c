@@ -158,23 +158,95 @@ double metrics_bin_score(size_t bin)
 	return (double)bin / (METRICS_BINS - 1) * 2.0 - 1.0;
 }
 
-bool metrics_fnmr_at_fmr(const struct score_histogram *h, double fmr,
-			 double *fnmr, double *cut)
+/* The lowest bin such that no more than fmr of the impostors lie in it or
+ * above. */
+static bool cut_bin(const struct score_histogram *h, double fmr, size_t *out)
 {
 	uint64_t allowed = (uint64_t)floor(fmr * (double)h->impostor_count +
 					   1e-9);
-	uint64_t matched = 0, passed = 0;
+	uint64_t passed = 0;
 	size_t bin = METRICS_BINS;
 
-	if (allowed == 0 || h->genuine_count == 0)
+	if (allowed == 0)
 		return false;
-	while (bin > 0 && passed + h->impostor[bin - 1] <= allowed) {
-		bin--;
-		passed += h->impostor[bin];
-		matched += h->genuine[bin];
-	}
-	*fnmr = 1.0 - (double)matched / (double)h->genuine_count;
-	/* The lower edge of the last bin that was let in. */
-	*cut = ((double)bin - 0.5) / (METRICS_BINS - 1) * 2.0 - 1.0;
+	while (bin > 0 && passed + h->impostor[bin - 1] <= allowed)
+		passed += h->impostor[--bin];
+	*out = bin;
 	return true;
+}
+
+static double lower_edge(size_t bin)
+{
+	return ((double)bin - 0.5) / (METRICS_BINS - 1) * 2.0 - 1.0;
+}
+
+bool metrics_cut_at_fmr(const struct score_histogram *h, double fmr,
+			double *cut)
+{
+	size_t bin;
+
+	if (!cut_bin(h, fmr, &bin))
+		return false;
+	*cut = lower_edge(bin);
+	return true;
+}
+
+bool metrics_fnmr_at_fmr(const struct score_histogram *h, double fmr,
+			 double *fnmr, double *cut)
+{
+	uint64_t matched = 0;
+	size_t bin;
+
+	if (h->genuine_count == 0 || !cut_bin(h, fmr, &bin))
+		return false;
+	for (size_t i = bin; i < METRICS_BINS; i++)
+		matched += h->genuine[i];
+	*fnmr = 1.0 - (double)matched / (double)h->genuine_count;
+	*cut = lower_edge(bin);
+	return true;
+}
+
+void metrics_errors(const struct score_histogram *h, double cut,
+		    uint64_t *matched, uint64_t *missed)
+{
+	*matched = *missed = 0;
+	for (size_t i = 0; i < METRICS_BINS; i++) {
+		if (metrics_bin_score(i) >= cut)
+			*matched += h->impostor[i];
+		else
+			*missed += h->genuine[i];
+	}
+}
+
+/* The chance of at most k failures in n trials. The terms fall from the last
+ * one back when p > k / n, which is where it is asked for. */
+static double binomial_at_most(double k, double n, double p)
+{
+	double term = 1, sum = 1;
+	double last = lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1) +
+		      k * log(p) + (n - k) * log1p(-p);
+
+	for (double i = k; i > 0 && term > 1e-17 * sum; i--) {
+		term *= i / (n - i + 1) * (1 - p) / p;
+		sum += term;
+	}
+	return exp(last) * sum;
+}
+
+double metrics_upper_bound(uint64_t errors, uint64_t n)
+{
+	double low = (double)errors / (double)n, high = 1;
+
+	if (errors >= n)
+		return 1;
+	/* Halved until doubles tell no more apart. */
+	for (int i = 0; i < 80; i++) {
+		double p = low + (high - low) / 2;
+
+		if (binomial_at_most((double)errors, (double)n, p) > 0.05)
+			low = p;
+		else
+			high = p;
+	}
+	return high;
 }

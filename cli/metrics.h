@@ -53,4 +53,18 @@ double metrics_bin_score(size_t bin);
 bool metrics_fnmr_at_fmr(const struct score_histogram *h, double fmr,
 			 double *fnmr, double *cut);
 
+/* The lowest cut whose false match rate is at most fmr. False when fmr is
+ * finer than one comparison. */
+bool metrics_cut_at_fmr(const struct score_histogram *h, double fmr,
+			double *cut);
+
+/* Impostors at or above a cut and genuines below it, to within a bin. */
+void metrics_errors(const struct score_histogram *h, double cut,
+		    uint64_t *matched, uint64_t *missed);
+
+/* The one-sided 95 % upper bound of a rate, by Clopper and Pearson (1934),
+ * when `errors` of n >= 1 independent trials failed: the rate at which so few
+ * failures have a chance of 5 %. */
+double metrics_upper_bound(uint64_t errors, uint64_t n);
+
 #endif

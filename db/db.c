@@ -92,13 +92,13 @@ static enum status make_private_file(const char *path, struct errinfo *err)
 	return st;
 }
 
-static enum status open_connection(const char *path, int cache_pages,
+static enum status open_connection(const char *path, int mode, int cache_pages,
 				   sqlite3 **out, struct errinfo *err)
 {
 	char sql[384];
 	enum status st;
 	int rc = sqlite3_open_v2(path, out,
-				 SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
+				 mode | SQLITE_OPEN_NOMUTEX |
 					 SQLITE_OPEN_PRIVATECACHE,
 				 DB_VFS_NAME);
 
@@ -151,7 +151,8 @@ static enum status open_writer(struct db *db, const char *path, int pages,
 			       struct errinfo *err)
 {
 	char sql[160];
-	enum status st = open_connection(path, pages, &db->writer, err);
+	enum status st = open_connection(path, SQLITE_OPEN_READWRITE, pages,
+					 &db->writer, err);
 
 	if (st == ST_OK)
 		st = db_schema_check(db->writer, err);
@@ -177,10 +178,10 @@ static enum status open_writer(struct db *db, const char *path, int pages,
 	return st;
 }
 
-static enum status open_reader(struct db *db, const char *path, int pages,
-			       struct errinfo *err)
+static enum status open_reader(struct db *db, const char *path, int mode,
+			       int pages, struct errinfo *err)
 {
-	enum status st = open_connection(path, pages, &db->reader, err);
+	enum status st = open_connection(path, mode, pages, &db->reader, err);
 
 	if (st == ST_OK)
 		st = db_exec(db->reader,
@@ -204,6 +205,8 @@ static enum status prepare_all(struct db *db, struct errinfo *err)
 	int rc;
 
 	for (size_t i = 0; i < DB_SQL_COUNT; i++) {
+		if (table[i].conn == NULL) /* opened to read alone */
+			continue;
 		rc = sqlite3_prepare_v3(table[i].conn, table[i].sql, -1,
 					SQLITE_PREPARE_PERSISTENT, &db->stmt[i],
 					NULL);
@@ -235,16 +238,14 @@ static enum status check_options(const struct db_options *opt,
 	return ST_OK;
 }
 
-enum status db_open(const struct db_options *opt, struct db **out,
-		    struct errinfo *err)
+/* A handle that db_close takes in any state from here on. */
+static enum status new_handle(const struct db_options *opt, struct db **out,
+			      struct errinfo *err)
 {
-	char path[PATH_MAX];
-	struct db *db = NULL;
-	enum status st;
-	int pages = 0;
+	enum status st = check_options(opt, err);
+	struct db *db;
 
 	*out = NULL;
-	st = check_options(opt, err);
 	if (st != ST_OK)
 		return st;
 	db = calloc(1, sizeof *db);
@@ -255,7 +256,22 @@ enum status db_open(const struct db_options *opt, struct db **out,
 	db->log_max_rows = opt->log_max_rows;
 	pthread_mutex_init(&db->write_lock, NULL);
 	pthread_mutex_init(&db->read_lock, NULL);
+	*out = db;
+	return ST_OK;
+}
 
+enum status db_open(const struct db_options *opt, struct db **out,
+		    struct errinfo *err)
+{
+	char path[PATH_MAX];
+	struct db *db = NULL;
+	enum status st;
+	int pages = 0;
+
+	*out = NULL;
+	st = new_handle(opt, &db, err);
+	if (st != ST_OK)
+		return st;
 	st = join_path(opt->dir, "facegate.db", path, err);
 	if (st == ST_OK)
 		st = lock_folder(db, opt->dir, err);
@@ -270,11 +286,44 @@ enum status db_open(const struct db_options *opt, struct db **out,
 	if (st == ST_OK)
 		st = open_writer(db, path, pages - pages / 4, err);
 	if (st == ST_OK)
-		st = open_reader(db, path, pages / 4, err);
+		st = open_reader(db, path, SQLITE_OPEN_READWRITE, pages / 4,
+				 err);
 	if (st == ST_OK)
 		st = prepare_all(db, err);
 	if (st == ST_OK)
 		st = db_log_trim_all(db, err);
+	if (st == ST_OK)
+		*out = db;
+	else
+		db_close(db);
+	return st;
+}
+
+enum status db_open_readonly(const struct db_options *opt, struct db **out,
+			     struct errinfo *err)
+{
+	char path[PATH_MAX];
+	struct db *db = NULL;
+	enum status st;
+	int pages = 0;
+
+	*out = NULL;
+	st = new_handle(opt, &db, err);
+	if (st != ST_OK)
+		return st;
+	st = join_path(opt->dir, "facegate.db", path, err);
+	if (st == ST_OK && access(path, R_OK) != 0)
+		st = fail_errno("Reading the database file", err);
+	if (st == ST_OK)
+		st = db_memory_acquire(opt->cache_bytes, opt->heap_bytes,
+				       &pages, err);
+	db->memory_held = st == ST_OK;
+	if (st == ST_OK)
+		st = open_reader(db, path, SQLITE_OPEN_READONLY, pages, err);
+	if (st == ST_OK)
+		st = db_schema_check(db->reader, err);
+	if (st == ST_OK)
+		st = prepare_all(db, err);
 	if (st == ST_OK)
 		*out = db;
 	else

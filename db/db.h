@@ -48,6 +48,15 @@ struct db_options {
  * when another process holds it. */
 enum status db_open(const struct db_options *opt, struct db **out,
 		    struct errinfo *err) MUST_CHECK;
+/* Opens dir/facegate.db to read it alone, also beside a daemon that has it:
+ * takes no lock on the folder, changes no row, upgrades nothing. Only
+ * db_templates_each, db_templates_foreign and the other readers may be
+ * called. A walk that lasts holds back the daemon's wiping of deleted rows,
+ * so be short. Where no daemon runs, SQLite may leave an empty WAL behind,
+ * which the next start removes. log_max_rows is not used. ST_IO_ERROR when
+ * there is no such file, else as db_open. */
+enum status db_open_readonly(const struct db_options *opt, struct db **out,
+			     struct errinfo *err) MUST_CHECK;
 void db_close(struct db *db); /* checkpoints; NULL is fine */
 
 /* Cheap test that the store can be written (for readiness): begins and rolls

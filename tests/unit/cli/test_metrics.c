@@ -373,6 +373,55 @@ START_TEST(merged_counts_are_the_sum)
 }
 END_TEST
 
+START_TEST(errors_are_counted_on_their_side_of_the_cut)
+{
+	uint64_t matched, missed;
+	double cut;
+
+	metrics_count(&h, 0.2f, false);
+	metrics_count(&h, 0.4f, false);
+	metrics_count(&h, 0.6f, false);
+	metrics_count(&h, 0.3f, true);
+	metrics_count(&h, 0.5f, true);
+	metrics_errors(&h, 0.35, &matched, &missed);
+	ck_assert_uint_eq(matched, 2);
+	ck_assert_uint_eq(missed, 1);
+	/* The cut for a rate gives that rate; no genuines are needed. */
+	ck_assert(metrics_cut_at_fmr(&h, 0.34, &cut));
+	metrics_errors(&h, cut, &matched, &missed);
+	ck_assert_uint_eq(matched, 1);
+	ck_assert_double_gt(cut, 0.4);
+	ck_assert_double_lt(cut, 0.4002);
+	ck_assert(!metrics_cut_at_fmr(&h, 0.33, &cut));
+}
+END_TEST
+
+START_TEST(upper_bound_is_that_of_clopper_and_pearson)
+{
+	/* The 0.95 quantile of the beta distribution (k + 1, n - k). */
+	static const struct {
+		uint64_t k, n;
+		double bound;
+	} cases[] = {
+		{ 0, 1, 0.95 },
+		{ 0, 3000, 0.000998079012 },
+		{ 1, 100, 0.04655981145 },
+		{ 10, 1000, 0.01690317512 },
+		{ 500, 50000, 0.01076338856 },
+		{ 49999, 50000, 0.9999989741 },
+		{ 0, 87267550, 3.432813482e-08 },
+		{ 100, 87267550, 1.353071795e-06 },
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++)
+		ck_assert_double_eq_tol(
+			metrics_upper_bound(cases[i].k, cases[i].n) /
+				cases[i].bound,
+			1.0, 1e-5);
+	ck_assert_double_eq(metrics_upper_bound(7, 7), 1.0);
+}
+END_TEST
+
 Suite *suite_metrics(void)
 {
 	Suite *s = suite_create("metrics");
@@ -400,6 +449,10 @@ Suite *suite_metrics(void)
 	tcase_add_test(t, score_out_of_range_goes_to_the_end_bins);
 	tcase_add_test(t, histogram_agrees_with_the_sorted_scores);
 	tcase_add_test(t, merged_counts_are_the_sum);
+	tcase_add_test(t, errors_are_counted_on_their_side_of_the_cut);
+	suite_add_tcase(s, t);
+	t = tcase_create("bounds");
+	tcase_add_test(t, upper_bound_is_that_of_clopper_and_pearson);
 	suite_add_tcase(s, t);
 	return s;
 }
