@@ -237,6 +237,28 @@ START_TEST(the_smallest_pool_still_verifies)
 }
 END_TEST
 
+START_TEST(cosines_are_those_of_the_plain_definition)
+{
+	static struct face_template t[70];
+	float scores[70];
+	uint32_t seed = 21;
+
+	for (size_t i = 0; i < 70; i++) {
+		for (int k = 0; k < TEMPLATE_DIM; k++) {
+			seed = seed * 1664525u + 1013904223u;
+			t[i].v[k] = (int8_t)((int)(seed >> 24) % 255 - 127);
+		}
+		t[i].scale = 1.0f / (float)(600 + i);
+	}
+	engine_cosines(e, &t[3], t, 70, scores);
+	for (size_t i = 0; i < 70; i++) {
+		float plain = template_cosine(&t[3], &t[i]);
+
+		ck_assert_mem_eq(&scores[i], &plain, sizeof(plain));
+	}
+}
+END_TEST
+
 START_TEST(wrong_models_are_refused)
 {
 	struct engine_options o = options();
@@ -299,6 +321,7 @@ Suite *suite_engine(void)
 	tcase_add_test(
 		t, a_pool_that_is_too_small_is_refused_with_the_bytes_needed);
 	tcase_add_test(t, the_smallest_pool_still_verifies);
+	tcase_add_test(t, cosines_are_those_of_the_plain_definition);
 	tcase_add_test(t, wrong_models_are_refused);
 	tcase_add_test(t, thresholds_rise_as_rates_fall_and_invert);
 	tcase_add_test(t, asking_out_of_order_is_an_error_not_a_crash);
