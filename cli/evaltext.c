@@ -101,8 +101,12 @@ void evaluate_print(const json_t *o)
 		if (json_is_null(v))
 			printf("FNMR at FMR %-7stoo few comparisons\n", key);
 		else
-			printf("FNMR at FMR %-7s%.2f %%, threshold %.4f\n", key,
-			       json_number_value(v), number(cuts, key));
+			printf("FNMR at FMR %-7s%.2f %%, by person %.2f %%, "
+			       "threshold %.4f\n",
+			       key, json_number_value(v),
+			       number(json_object_get(o, "fnmr_by_person"),
+				      key),
+			       number(cuts, key));
 	}
 	if (cuts != NULL) {
 		print_open_set(json_object_get(o, "open_set"));

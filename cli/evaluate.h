@@ -49,7 +49,8 @@ enum status evaluate_pairs(const struct evaluation *ev, json_t *out,
 			   struct errinfo *err) MUST_CHECK;
 
 /* Every two different pictures of the list but the errata: fnmr_at_fmr,
- * threshold_at_fmr and the counts behind them. Fills the caller's h. */
+ * threshold_at_fmr, fnmr_by_person and the counts behind them. Fills the
+ * caller's h. */
 enum status evaluate_all(const struct evaluation *ev, struct score_histogram *h,
 			 json_t *out, struct errinfo *err) MUST_CHECK;
 

@@ -23,7 +23,7 @@ void evaluate_percent(json_t *o, const char *key, double share, int digits)
 enum status evaluate_pairs(const struct evaluation *ev, json_t *out,
 			   struct errinfo *err)
 {
-	static const double rates[] = { 1e-2, 1e-3 };
+	static const double fars[] = { 1e-2, 1e-3 };
 	size_t n = ev->list->pair_count;
 	struct scored_pair *pairs = calloc(n, sizeof(*pairs));
 	size_t *order = calloc(n, sizeof(*order));
@@ -48,12 +48,12 @@ enum status evaluate_pairs(const struct evaluation *ev, json_t *out,
 	json_object_set_new(out, "threshold",
 			    jsonvalue_real(fold.threshold, 4));
 	tar = json_object();
-	for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+	for (size_t i = 0; i < sizeof(fars) / sizeof(fars[0]); i++) {
 		char key[CLI_RATE_MAX];
 
-		cli_rate_name(rates[i], key);
+		cli_rate_name(fars[i], key);
 		evaluate_percent(tar, key,
-				 metrics_tar_at_far(pairs, n, order, rates[i]),
+				 metrics_tar_at_far(pairs, n, order, fars[i]),
 				 3);
 	}
 	json_object_set_new(out, "tar_at_far", tar);
@@ -63,28 +63,101 @@ done:
 	return st;
 }
 
-static void add_rates(const struct score_histogram *h, json_t *out)
-{
-	static const double rates[] = { 1e-2, 3e-3, 1e-3, 3e-4, 1e-4,
-					3e-5, 1e-5, 3e-6, 1e-6 };
-	json_t *fnmr = json_object(), *cuts = json_object();
+static const double rates[] = { 1e-2, 3e-3, 1e-3, 3e-4, 1e-4,
+				3e-5, 1e-5, 3e-6, 1e-6 };
+#define RATES (sizeof(rates) / sizeof(rates[0]))
 
-	for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
-		double miss = NAN, cut = NAN;
+static void add_rates(const struct score_histogram *h, double cuts[RATES],
+		      json_t *out)
+{
+	json_t *misses = json_object(), *list = json_object();
+
+	for (size_t i = 0; i < RATES; i++) {
+		double miss = NAN;
 		char key[CLI_RATE_MAX];
 
+		cuts[i] = NAN;
 		cli_rate_name(rates[i], key);
 		/* What is finer than one comparison stays null. */
-		metrics_fnmr_at_fmr(h, rates[i], &miss, &cut);
-		evaluate_percent(fnmr, key, miss, 3);
-		json_object_set_new(cuts, key, jsonvalue_real(cut, 4));
+		metrics_fnmr_at_fmr(h, rates[i], &miss, &cuts[i]);
+		evaluate_percent(misses, key, miss, 3);
+		json_object_set_new(list, key, jsonvalue_real(cuts[i], 4));
 	}
-	json_object_set_new(out, "fnmr_at_fmr", fnmr);
-	json_object_set_new(out, "threshold_at_fmr", cuts);
+	json_object_set_new(out, "fnmr_at_fmr", misses);
+	json_object_set_new(out, "threshold_at_fmr", list);
 	json_object_set_new(out, "genuine_comparisons",
 			    json_integer((json_int_t)h->genuine_count));
 	json_object_set_new(out, "impostor_comparisons",
 			    json_integer((json_int_t)h->impostor_count));
+}
+
+/* Counts one person's genuine comparisons, pictures [begin, end), and those
+ * below each cut. skip is false throughout, before and after. */
+static size_t count_person(const struct evaluation *ev, size_t begin,
+			   size_t end, const double cuts[RATES],
+			   size_t missed[RATES], bool *skip)
+{
+	size_t n = 0;
+
+	memset(missed, 0, RATES * sizeof(*missed));
+	for (size_t i = begin; i < end; i++) {
+		bool marked = errata_mark(ev->errata, i, skip);
+
+		for (size_t j = i + 1; j < end; j++) {
+			double score;
+
+			if (skip[j])
+				continue;
+			n++;
+			score = (double)evaluate_score(ev, i, j);
+			for (size_t r = 0; r < RATES; r++)
+				missed[r] += score < cuts[r];
+		}
+		if (marked)
+			memset(skip, 0, ev->list->picture_count);
+	}
+	return n;
+}
+
+/* The mean over the persons of their own rates: in the plain rate a person of
+ * n pictures counts n (n - 1) / 2 times. */
+static enum status add_person_rates(const struct evaluation *ev,
+				    const double cuts[RATES], json_t *out,
+				    struct errinfo *err)
+{
+	const struct pair_picture *p = ev->list->pictures;
+	size_t n = ev->list->picture_count, people = 0;
+	bool *skip = calloc(n, sizeof(*skip));
+	double sums[RATES] = { 0 };
+	json_t *list;
+
+	if (skip == NULL)
+		return err_set(err, ST_NO_MEMORY, "no memory for %zu pictures",
+			       n);
+	for (size_t i = 0, end; i < n; i = end) {
+		size_t missed[RATES], all;
+
+		for (end = i; end < n && p[end].person == p[i].person;)
+			end++;
+		all = count_person(ev, i, end, cuts, missed, skip);
+		people += all > 0;
+		for (size_t r = 0; all > 0 && r < RATES; r++)
+			sums[r] += (double)missed[r] / (double)all;
+	}
+	free(skip);
+	list = json_object();
+	for (size_t r = 0; r < RATES; r++) {
+		char key[CLI_RATE_MAX];
+
+		cli_rate_name(rates[r], key);
+		evaluate_percent(
+			list, key,
+			isnan(cuts[r]) ? NAN : sums[r] / (double)people, 3);
+	}
+	json_object_set_new(out, "fnmr_by_person", list);
+	json_object_set_new(out, "genuine_people",
+			    json_integer((json_int_t)people));
+	return ST_OK;
 }
 
 /* The errata of the row that a thread is at. */
@@ -175,6 +248,7 @@ enum status evaluate_all(const struct evaluation *ev, struct score_histogram *h,
 {
 	struct counting *c = calloc(1, sizeof(*c));
 	uint64_t left_out = 0;
+	double cuts[RATES];
 	enum status st;
 
 	if (c == NULL)
@@ -189,11 +263,11 @@ enum status evaluate_all(const struct evaluation *ev, struct score_histogram *h,
 	free(c);
 	if (st != ST_OK)
 		return st;
-	add_rates(h, out);
+	add_rates(h, cuts, out);
 	json_object_set_new(out, "errata",
 			    json_pack("{s:I, s:I, s:I}", "used",
 				      (json_int_t)ev->errata->count, "unused",
 				      (json_int_t)ev->errata->unused,
 				      "comparisons", (json_int_t)left_out));
-	return ST_OK;
+	return add_person_rates(ev, cuts, out, err);
 }

@@ -143,6 +143,33 @@ START_TEST(histogram_is_that_of_the_plain_definition)
 }
 END_TEST
 
+START_TEST(each_person_counts_once_by_person)
+{
+	struct clitest_set s;
+	uint32_t seed = 8;
+
+	/* Person 0 has three pictures of three faces, person 1 one without a
+	 * face, person 2 one that is left out, and person 3 no comparison. */
+	clitest_set_open(&s, 100, 3);
+	s.t[1] = clitest_template(&seed);
+	s.t[2] = clitest_template(&seed);
+	s.m[5].found = false;
+	clitest_set_errata(&s, "p002 1\np003 1 2\np003 1 3\np003 2 3\n");
+	ck_assert_int_eq(evaluate_all(&s.ev, &h, out, &err), ST_OK);
+	/* 300 comparisons, less two of p002 1 and three of p003. */
+	ck_assert_double_eq(number("genuine_comparisons"), 295);
+	ck_assert_double_eq_tol(number("fnmr_at_fmr/1e-3"), 100.0 * 5 / 295,
+				1e-3);
+	/* All of person 0, two of three of person 1; p003 has none left. */
+	ck_assert_double_eq(number("genuine_people"), 99);
+	ck_assert_double_eq_tol(number("fnmr_by_person/1e-3"),
+				100.0 * (1 + 2.0 / 3) / 99, 1e-3);
+	ck_assert(json_is_null(json_object_get(
+		json_object_get(out, "fnmr_by_person"), "1e-6")));
+	clitest_set_close(&s);
+}
+END_TEST
+
 START_TEST(central_face_is_the_one_nearest_the_middle)
 {
 	static const struct picture_info info = { .width_px = 250,
@@ -203,6 +230,7 @@ Suite *suite_scoring(void)
 	tcase_add_test(t, every_two_pictures_are_compared_once);
 	tcase_add_test(t, errata_leave_comparisons_out);
 	tcase_add_test(t, histogram_is_that_of_the_plain_definition);
+	tcase_add_test(t, each_person_counts_once_by_person);
 	suite_add_tcase(s, t);
 	t = tcase_create("faces");
 	tcase_add_test(t, central_face_is_the_one_nearest_the_middle);
