@@ -19,6 +19,9 @@ enum status embed_open(struct embedder *e, const struct model *m,
 	if (m->header->cut_count == 0)
 		return err_set(err, ST_BAD_MODEL, "%s has no threshold table",
 			       m->id);
+	if (m->header->quality_count == 0)
+		return err_set(err, ST_BAD_MODEL, "%s has no quality table",
+			       m->id);
 	st = nn_plan_make(&e->plan, m, e->net, ALIGN_SIDE_PX, ALIGN_SIDE_PX,
 			  err);
 	if (st != ST_OK)
