@@ -231,6 +231,9 @@ class Info(Case):
         cuts = list(found["thresholds"].values())
         self.assertIn("1e-4", found["thresholds"])
         self.assertEqual(cuts, sorted(cuts))
+        lengths = list(found["quality_table"].values())
+        self.assertIn("0.03", found["quality_table"])
+        self.assertEqual(lengths, sorted(lengths))
         self.assertEqual([net["name"] for net in found["nets"]], ["embed"])
 
     def test_model_info_of_the_detector(self):
@@ -238,6 +241,8 @@ class Info(Case):
         self.assertEqual([net["name"] for net in found["nets"]],
                          ["pnet", "rnet", "onet"])
         self.assertIsNone(found["dim"])
+        self.assertEqual((found["thresholds"], found["quality_table"]),
+                         ({}, {}))
         self.assertEqual(found["weights"],
                          sum(net["weights"] for net in found["nets"]))
 
