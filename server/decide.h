@@ -1,5 +1,5 @@
-/* The one room that says allow or deny. Pure logic: knows neither HTTP, JSON
- * nor SQL. */
+/* The one room that says allow, deny or unsure. Pure logic: knows neither HTTP,
+ * JSON nor SQL. */
 #ifndef FACEGATE_DECIDE_H
 #define FACEGATE_DECIDE_H
 
