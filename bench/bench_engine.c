@@ -2,7 +2,7 @@
  * turn (A B A B), so that a noisy machine disturbs all alike. Prints medians of
  * one thread and the ratio to scalar.
  *
- * usage: bench_engine MODELS_DIR PICTURE.jpg [ROUNDS]
+ * usage: bench_engine MODELS_DIR PICTURE.jpg [ROUNDS [EMBEDDER]]
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -49,7 +49,8 @@ static void fail(const struct errinfo *err)
 	exit(2);
 }
 
-static struct engine *open_at(const char *level, const char *dir)
+static struct engine *open_at(const char *level, const char *dir,
+			      const char *name)
 {
 	char detector[512], embedder[512];
 	struct engine_options o = {
@@ -66,7 +67,7 @@ static struct engine *open_at(const char *level, const char *dir)
 	struct errinfo err;
 
 	snprintf(detector, sizeof(detector), "%s/mtcnn.fgm", dir);
-	snprintf(embedder, sizeof(embedder), "%s/embedder-accurate.fgm", dir);
+	snprintf(embedder, sizeof(embedder), "%s/embedder-%s.fgm", dir, name);
 	setenv("FACEGATE_ISA", level, 1);
 	err_clear(&err);
 	if (engine_open(&o, &e, &err) != ST_OK)
@@ -105,8 +106,8 @@ int main(int argc, char **argv)
 	size_t n = k_available(levels), rounds = 30;
 
 	if (argc < 3) {
-		fprintf(stderr,
-			"usage: bench_engine MODELS_DIR PICTURE [ROUNDS]\n");
+		fprintf(stderr, "usage: bench_engine MODELS_DIR PICTURE "
+				"[ROUNDS [EMBEDDER]]\n");
 		return 2;
 	}
 	if (argc > 3)
@@ -114,7 +115,8 @@ int main(int argc, char **argv)
 	if (rounds < 1 || rounds > ROUNDS_MAX)
 		rounds = 30;
 	for (size_t i = 0; i < n; i++)
-		engines[i] = open_at(levels[i]->name, argv[1]);
+		engines[i] = open_at(levels[i]->name, argv[1],
+				     argc > 4 ? argv[4] : "accurate");
 	for (size_t r = 0; r < rounds; r++)
 		for (size_t i = 0; i < n; i++) {
 			struct engine_receipt c;

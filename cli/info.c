@@ -96,6 +96,21 @@ static json_t *thresholds_json(const struct model *m)
 	return o;
 }
 
+static json_t *quality_json(const struct model *m)
+{
+	json_t *o = json_object();
+
+	for (unsigned i = 0; i < m->header->quality_count; i++) {
+		const struct fgm_quality *q = &m->quality[i];
+		char key[CLI_RATE_MAX];
+
+		snprintf(key, sizeof(key), "%g", (double)q->share);
+		json_object_set_new(o, key,
+				    jsonvalue_real((double)q->length, 3));
+	}
+	return o;
+}
+
 static void print_model(const json_t *o)
 {
 	const char *key;
@@ -116,6 +131,9 @@ static void print_model(const json_t *o)
 		(long long)json_integer_value(json_object_get(v, "height")));
 	json_object_foreach(json_object_get(o, "thresholds"), key, v)
 		printf("  false match rate %-6s threshold %.4f\n", key,
+		       json_real_value(v));
+	json_object_foreach(json_object_get(o, "quality_table"), key, v)
+		printf("  share of pictures %-6s below length %.2f\n", key,
 		       json_real_value(v));
 }
 
@@ -144,12 +162,12 @@ static enum status describe(const struct model *m, json_t **out,
 		 m->header->name);
 	note = json_stringn((const char *)m->file + m->header->note_off,
 			    m->header->note_bytes);
-	*out = json_pack("{s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o}",
+	*out = json_pack("{s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}",
 			 "name", cli_text(name), "id", cli_text(m->id), "bytes",
 			 (json_int_t)m->bytes, "weights", (json_int_t)weights,
 			 "macs", (json_int_t)macs, "dim", dim, "thresholds",
-			 thresholds_json(m), "nets", nets, "note",
-			 note ? note : json_null());
+			 thresholds_json(m), "quality_table", quality_json(m),
+			 "nets", nets, "note", note ? note : json_null());
 	return ST_OK;
 }
 

@@ -143,6 +143,9 @@ static enum status embed_one(const struct cli *cli, struct engine *e,
 	json_object_set_new(o, "template", v);
 	json_object_set_new(o, "scale", json_real((double)t.scale));
 	json_object_set_new(o, "length", json_real((double)t.length));
+	json_object_set_new(
+		o, "quality",
+		jsonvalue_quality(engine_quality(e, &t), &faces[0], &t));
 	if (cli->json)
 		return ST_OK;
 	printf("%s:", path);
@@ -157,10 +160,15 @@ int cli_embed(const struct cli *cli)
 	return each_picture(cli, embed_one);
 }
 
+/* What compare finds in its two pictures, for JSON. */
+struct found {
+	json_t *faces, *quality;
+};
+
 /* The person of a picture by the daemon's rules, as a template. */
 static enum status person_of(const struct cli *cli, struct engine *e,
 			     const char *path, struct face_template *t,
-			     json_t *chosen, struct errinfo *err)
+			     const struct found *found, struct errinfo *err)
 {
 	struct face faces[ENGINE_FACES_MAX];
 	struct picture_info info;
@@ -173,8 +181,15 @@ static enum status person_of(const struct cli *cli, struct engine *e,
 	if (st == ST_OK)
 		st = engine_embed(e, 0, &faces[0], t, err);
 	if (st == ST_OK)
-		json_array_append_new(chosen, cli_face_json(&faces[0]));
-	return st;
+		st = decide_quality(engine_quality(e, t), cli->cfg.quality_min,
+				    err);
+	if (st != ST_OK)
+		return st;
+	json_array_append_new(found->faces, cli_face_json(&faces[0]));
+	json_array_append_new(
+		found->quality,
+		jsonvalue_quality(engine_quality(e, t), &faces[0], t));
+	return ST_OK;
 }
 
 int cli_compare(const struct cli *cli)
@@ -182,31 +197,34 @@ int cli_compare(const struct cli *cli)
 	struct face_template t[2];
 	struct engine *e = NULL;
 	struct errinfo err;
-	json_t *faces, *o;
+	struct found found;
+	json_t *o;
 	float score, cut;
 	bool match;
 
 	err_clear(&err);
 	if (cli_open_engine(cli, 1, &e, &err) != ST_OK)
 		return cli_fail(&err, NULL);
-	faces = json_array();
+	found.faces = json_array();
+	found.quality = json_array();
 	engine_begin(e, 0);
 	for (int i = 0; i < 2; i++) {
-		if (person_of(cli, e, cli->args[i], &t[i], faces, &err) ==
+		if (person_of(cli, e, cli->args[i], &t[i], &found, &err) ==
 		    ST_OK)
 			continue;
-		json_decref(faces);
+		json_decref(found.faces);
+		json_decref(found.quality);
 		engine_close(e);
 		return cli_fail(&err, cli->args[i]);
 	}
 	score = template_cosine(&t[0], &t[1]);
 	cut = engine_threshold(e, cli->cfg.target_fmr);
 	match = score >= cut;
-	o = json_pack("{s:b, s:o, s:o, s:f, s:s, s:o}", "match", match, "score",
-		      jsonvalue_real((double)score, 5), "threshold",
+	o = json_pack("{s:b, s:o, s:o, s:f, s:s, s:o, s:o}", "match", match,
+		      "score", jsonvalue_real((double)score, 5), "threshold",
 		      jsonvalue_real((double)cut, 5), "target_fmr",
 		      cli->cfg.target_fmr, "model", engine_info(e)->model_id,
-		      "faces", faces);
+		      "faces", found.faces, "quality", found.quality);
 	cli_add_cost(o, e, 0);
 	if (cli->json) {
 		cli_print_json(o);

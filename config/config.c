@@ -65,6 +65,8 @@ static const struct key keys[] = {
 	    "Smallest face looked for, in pixels of the working picture."),
 	KEY(min_inter_eye_px, TYPE_INT, 0, 1000, "16",
 	    "Smallest distance between the eyes that is accepted, in pixels."),
+	KEY(quality_min, TYPE_INT, 0, 50, "3",
+	    "Least picture quality, in percent; below it a door is unsure."),
 	KEY(target_fmr, TYPE_REAL, 1e-6, 1e-2, "0.0001",
 	    "False match rate that a one-to-one comparison may have."),
 	KEY(connections_max, TYPE_INT, 4, 1024, "64",

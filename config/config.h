@@ -33,6 +33,7 @@ struct config {
 	bool jpeg_strict;	     /* default false */
 	int64_t min_face_px;	     /* 12 .. 1000, default 20 */
 	int64_t min_inter_eye_px; /* full-size pixels, 0 .. 1000, default 16 */
+	int64_t quality_min;	  /* percent, 0 .. 50, default 3 */
 	double target_fmr;	  /* 1e-6 .. 1e-2, default 1e-4 */
 	int64_t connections_max;  /* 4 .. 1024, default 64 */
 	int64_t connections_per_ip; /* 0 = no limit .. 1024, default 0 */

@@ -15,6 +15,7 @@
 #include "image/jpeg.h"
 #include "mem/arena.h"
 #include "model/model.h"
+#include "model/tables.h"
 
 #define CROP_BYTES ((size_t)ALIGN_SIDE_PX * ALIGN_SIDE_PX * IMAGE_CHANNELS)
 /* The smallest working picture that is worth starting for. */
@@ -323,9 +324,10 @@ enum status engine_align(struct engine *e, unsigned slot,
 	return st;
 }
 
-enum status engine_embed(struct engine *e, unsigned slot,
-			 const struct face *face, struct face_template *out,
-			 struct errinfo *err)
+static enum status align_and_embed(struct engine *e, unsigned slot,
+				   const struct face *face, bool mirror,
+				   struct face_template *out,
+				   struct errinfo *err)
 {
 	struct worker *w = &e->worker[slot];
 	struct arena_mark mark = arena_get_mark(&w->pool);
@@ -338,10 +340,25 @@ enum status engine_embed(struct engine *e, unsigned slot,
 	st = engine_align(e, slot, face, crop, err);
 	start = e->now_us();
 	if (st == ST_OK)
-		st = embed_run(&e->embedder, &w->pool, crop, out, err);
+		st = embed_run(&e->embedder, &w->pool, crop, mirror, out, err);
 	arena_release(&w->pool, mark);
 	w->receipt.embed_us += e->now_us() - start;
 	return st;
+}
+
+enum status engine_embed(struct engine *e, unsigned slot,
+			 const struct face *face, struct face_template *out,
+			 struct errinfo *err)
+{
+	return align_and_embed(e, slot, face, false, out, err);
+}
+
+enum status engine_embed_enrolment(struct engine *e, unsigned slot,
+				   const struct face *face,
+				   struct face_template *out,
+				   struct errinfo *err)
+{
+	return align_and_embed(e, slot, face, true, out, err);
 }
 
 void engine_receipt(const struct engine *e, unsigned slot,
@@ -363,45 +380,19 @@ const struct engine_info *engine_info(const struct engine *e)
 	return &e->info;
 }
 
-/* Between two entries of the table the cut is linear in log(rate). */
 float engine_threshold(const struct engine *e, double fmr)
 {
-	const struct fgm_cut *c = e->embedder_model.cuts;
-	unsigned n = e->embedder_model.header->cut_count;
-
-	if (fmr >= (double)c[0].fmr)
-		return c[0].score;
-	for (unsigned i = 1; i < n; i++) {
-		double hi = log((double)c[i - 1].fmr);
-		double lo = log((double)c[i].fmr);
-
-		if (fmr >= (double)c[i].fmr)
-			return c[i].score +
-			       (c[i - 1].score - c[i].score) *
-				       (float)((log(fmr) - lo) / (hi - lo));
-	}
-	return c[n - 1].score;
+	return tables_cut(&e->embedder_model, fmr);
 }
 
 double engine_fmr(const struct engine *e, float threshold)
 {
-	const struct fgm_cut *c = e->embedder_model.cuts;
-	unsigned n = e->embedder_model.header->cut_count;
+	return tables_fmr(&e->embedder_model, threshold);
+}
 
-	if (threshold <= c[0].score)
-		return (double)c[0].fmr;
-	for (unsigned i = 1; i < n; i++) {
-		double hi = log((double)c[i - 1].fmr);
-		double lo = log((double)c[i].fmr);
-		double span = (double)(c[i].score - c[i - 1].score);
-
-		if (threshold <= c[i].score && span > 0)
-			return exp(hi + (lo - hi) *
-						(double)(threshold -
-							 c[i - 1].score) /
-						span);
-	}
-	return (double)c[n - 1].fmr;
+float engine_quality(const struct engine *e, const struct face_template *t)
+{
+	return tables_quality(&e->embedder_model, t->length);
 }
 
 void engine_cosines(const struct engine *e, const struct face_template *probe,

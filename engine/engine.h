@@ -94,6 +94,15 @@ enum status engine_embed(struct engine *e, unsigned slot,
 			 const struct face *face, struct face_template *out,
 			 struct errinfo *err) MUST_CHECK;
 
+/* The same for a picture that is to be stored: the template is the direction
+ * of the sum of the crop's embedding and its mirror image's, which misses
+ * fewer later probes (docs/decisions/0005-mirror-at-enrolment.md) and takes
+ * the embedder's time twice. length is the crop's own, as engine_embed's. */
+enum status engine_embed_enrolment(struct engine *e, unsigned slot,
+				   const struct face *face,
+				   struct face_template *out,
+				   struct errinfo *err) MUST_CHECK;
+
 /* The aligned 112x112 RGB crop of a face (rows without padding), written to
  * the caller's rgb[112 * 112 * 3]: for tools and training, not for serving. */
 enum status engine_align(struct engine *e, unsigned slot,
@@ -130,6 +139,12 @@ void engine_cosines(const struct engine *e, const struct face_template *probe,
 float engine_threshold(const struct engine *e, double fmr);
 /* The inverse: the false match rate a cut stands for. */
 double engine_fmr(const struct engine *e, float threshold);
+
+/* Quality of the face a template was made from, 0 to 100: the percent of the
+ * reference pictures of the embedder's own table that have a shorter embedding.
+ * The length before normalising falls with blur, noise, occlusion and extreme
+ * pose (measured in docs/decisions/0004-quality-from-the-embedding.md). */
+float engine_quality(const struct engine *e, const struct face_template *t);
 
 /* The budget as rows, for --print-budget and `facegate budget`: what
  * engine_open would take with these options. Mapped rows are file-backed and

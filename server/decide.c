@@ -1,5 +1,7 @@
 #include "decide.h"
 
+#include <math.h>
+
 #define COMPANY_CONFIDENCE  0.9f
 #define COMPANY_WIDTH_ENROL 0.5f
 #define COMPANY_WIDTH_PROBE 0.8f
@@ -40,13 +42,28 @@ enum status decide_person(const struct face *faces, size_t count,
 	return ST_OK;
 }
 
+enum status decide_quality(float quality, int64_t min, struct errinfo *err)
+{
+	if (quality >= (float)min)
+		return ST_OK;
+	return err_limit(err, ST_LOW_QUALITY, min, (int64_t)quality,
+			 "the picture's quality is %.1f of 100, %lld is "
+			 "needed: look at the camera, hold still, let light in",
+			 floor((double)quality * 10) / 10, (long long)min);
+}
+
 double decide_search_fmr(double target_fmr, size_t count)
 {
 	return count > 1 ? target_fmr / (double)count : target_fmr;
 }
 
-enum decision decide_score(float score, float cut, const char **reason)
+enum decision decide_score(float score, float cut, bool low_quality,
+			   const char **reason)
 {
+	if (low_quality) {
+		*reason = "low_quality";
+		return DECIDE_UNSURE;
+	}
 	if (score >= cut) {
 		*reason = "match";
 		return DECIDE_ALLOW;

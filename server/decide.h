@@ -1,8 +1,9 @@
-/* The one room that says allow or deny. Pure logic: knows neither HTTP, JSON
- * nor SQL. */
+/* The one room that says allow, deny or unsure. Pure logic: knows neither HTTP,
+ * JSON nor SQL. */
 #ifndef FACEGATE_DECIDE_H
 #define FACEGATE_DECIDE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,11 +29,20 @@ enum status decide_person(const struct face *faces, size_t count,
 			  enum decide_purpose purpose, int64_t min_inter_eye_px,
 			  struct errinfo *err) MUST_CHECK;
 
+/* Whether a template's quality (0 to 100, engine_quality) is good enough to
+ * enrol or to be judged by: ST_LOW_QUALITY below min (limit and found, rounded
+ * down, are set). */
+enum status decide_quality(float quality, int64_t min,
+			   struct errinfo *err) MUST_CHECK;
+
 /* The false match rate one comparison may have so that a search over `count`
  * templates stays within target: target / count. */
 double decide_search_fmr(double target_fmr, size_t count);
 
-/* Score against cut. */
-enum decision decide_score(float score, float cut, const char **reason);
+/* Score against cut. From a picture of low quality it is DECIDE_UNSURE whatever
+ * the score: such pictures of the right person often miss the cut, so a miss
+ * says little, and a match is not worth a door. */
+enum decision decide_score(float score, float cut, bool low_quality,
+			   const char **reason);
 
 #endif

@@ -31,3 +31,13 @@ json_t *jsonvalue_face(const struct face *f, int pixel_digits,
 		"landmarks", marks, "confidence",
 		jsonvalue_real((double)f->confidence, confidence_digits));
 }
+
+json_t *jsonvalue_quality(float overall, const struct face *f,
+			  const struct face_template *t)
+{
+	return json_pack(
+		"{s:o, s:o, s:o}", "overall",
+		jsonvalue_real(floor((double)overall * 10) / 10, 1),
+		"inter_eye_px", jsonvalue_real((double)f->inter_eye_px, 1),
+		"embedding_length", jsonvalue_real((double)t->length, 2));
+}

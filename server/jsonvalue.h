@@ -13,4 +13,10 @@ json_t *jsonvalue_real(double v, int digits);
 json_t *jsonvalue_face(const struct face *f, int pixel_digits,
 		       int confidence_digits);
 
+/* The quality object: overall (0 to 100, as engine_quality has it), the
+ * distance of the eyes and the length of the embedding. overall is rounded
+ * down, so that it never looks good enough when it is not. */
+json_t *jsonvalue_quality(float overall, const struct face *f,
+			  const struct face_template *t);
+
 #endif

@@ -28,14 +28,21 @@ enum status picture_next(struct request *r, unsigned slot, struct picture *p)
 enum status picture_embed(struct request *r, unsigned slot, struct picture *p,
 			  enum decide_purpose purpose)
 {
+	const struct config *cfg = &r->srv->cfg;
+	struct engine *e = r->srv->engine;
 	enum status st = decide_person(p->faces, p->face_count, purpose,
-				       r->srv->cfg.min_inter_eye_px, &r->err);
+				       cfg->min_inter_eye_px, &r->err);
 
-	if (st == ST_OK)
-		st = engine_embed(r->srv->engine, slot, &p->faces[0],
-				  &p->template, &r->err);
-	engine_receipt(r->srv->engine, slot, &p->receipt);
-	return st;
+	if (st == ST_OK && purpose == DECIDE_ENROL)
+		st = engine_embed_enrolment(e, slot, &p->faces[0], &p->template,
+					    &r->err);
+	else if (st == ST_OK)
+		st = engine_embed(e, slot, &p->faces[0], &p->template, &r->err);
+	engine_receipt(e, slot, &p->receipt);
+	if (st != ST_OK)
+		return st;
+	p->quality = engine_quality(e, &p->template);
+	return decide_quality(p->quality, cfg->quality_min, &r->err);
 }
 
 enum status picture_only(struct request *r, unsigned slot, struct picture *p)
@@ -64,10 +71,7 @@ json_t *picture_face_json(const struct face *f)
 
 json_t *picture_quality_json(const struct picture *p)
 {
-	return json_pack("{s:o, s:o}", "inter_eye_px",
-			 jsonvalue_real((double)p->faces[0].inter_eye_px, 1),
-			 "embedding_length",
-			 jsonvalue_real((double)p->template.length, 2));
+	return jsonvalue_quality(p->quality, &p->faces[0], &p->template);
 }
 
 static json_t *ms(uint64_t us)

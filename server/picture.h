@@ -11,6 +11,7 @@ struct picture {
 	struct face faces[ENGINE_FACES_MAX];
 	size_t face_count;
 	struct face_template template; /* of faces[0], after picture_embed */
+	float quality;		       /* of the template, 0 to 100 */
 	struct engine_receipt receipt;
 };
 
@@ -22,7 +23,8 @@ void picture_begin(struct request *r, unsigned slot);
 enum status picture_next(struct request *r, unsigned slot,
 			 struct picture *p) MUST_CHECK;
 
-/* Chooses the person (decide_person) and embeds the face. */
+/* Chooses the person (decide_person), embeds the face and judges its quality
+ * (decide_quality). After ST_LOW_QUALITY the template is there nonetheless. */
 enum status picture_embed(struct request *r, unsigned slot, struct picture *p,
 			  enum decide_purpose purpose) MUST_CHECK;
 

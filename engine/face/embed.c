@@ -19,6 +19,9 @@ enum status embed_open(struct embedder *e, const struct model *m,
 	if (m->header->cut_count == 0)
 		return err_set(err, ST_BAD_MODEL, "%s has no threshold table",
 			       m->id);
+	if (m->header->quality_count == 0)
+		return err_set(err, ST_BAD_MODEL, "%s has no quality table",
+			       m->id);
 	st = nn_plan_make(&e->plan, m, e->net, ALIGN_SIDE_PX, ALIGN_SIDE_PX,
 			  err);
 	if (st != ST_OK)
@@ -59,23 +62,46 @@ int embed_quantise(const float *v, struct face_template *out)
 	return 1;
 }
 
+/* The net's output lies in area until the next run. */
+static const float *run_net(const struct embedder *e, const uint8_t *rgb,
+			    bool mirror, uint8_t *area)
+{
+	int8_t *in = (int8_t *)(area + e->plan.tensor[0].offset);
+
+	for (size_t y = 0; y < ALIGN_SIDE_PX; y++)
+		for (size_t x = 0; x < ALIGN_SIDE_PX; x++) {
+			size_t from = mirror ? ALIGN_SIDE_PX - 1 - x : x;
+			const uint8_t *p = rgb + (y * ALIGN_SIDE_PX + from) * 3;
+
+			for (int c = 0; c < 3; c++)
+				*in++ = (int8_t)(p[c] - 128);
+		}
+	return nn_run(&e->plan, e->model, e->net, e->k, area);
+}
+
 enum status embed_run(const struct embedder *e, struct arena *pool,
-		      const uint8_t *rgb, struct face_template *out,
-		      struct errinfo *err)
+		      const uint8_t *rgb, bool mirror,
+		      struct face_template *out, struct errinfo *err)
 {
 	struct arena_mark mark = arena_get_mark(pool);
 	uint8_t *area = arena_tail(pool, e->plan.total_bytes);
-	enum status st = ST_OK;
-	int8_t *in;
+	float sum[TEMPLATE_DIM];
+	int good;
 
 	if (area == NULL)
 		return err_set(err, ST_INTERNAL, "no room for the embedder");
-	in = (int8_t *)(area + e->plan.tensor[0].offset);
-	for (size_t i = 0; i < e->plan.tensor[0].bytes; i++)
-		in[i] = (int8_t)(rgb[i] - 128);
-	if (!embed_quantise(nn_run(&e->plan, e->model, e->net, e->k, area),
-			    out))
-		st = err_set(err, ST_NO_FACE, "the crop has no features");
+	memcpy(sum, run_net(e, rgb, false, area), sizeof(sum));
+	good = embed_quantise(sum, out);
+	if (good && mirror) {
+		const float *v = run_net(e, rgb, true, area);
+		float length = out->length;
+
+		for (int i = 0; i < TEMPLATE_DIM; i++)
+			sum[i] += v[i];
+		good = embed_quantise(sum, out);
+		out->length = length;
+	}
 	arena_release(pool, mark);
-	return st;
+	return good ? ST_OK
+		    : err_set(err, ST_NO_FACE, "the crop has no features");
 }

@@ -2,6 +2,8 @@
 #ifndef FACEGATE_EMBED_H
 #define FACEGATE_EMBED_H
 
+#include <stdbool.h>
+
 #include "facetypes.h"
 #include "mem/arena.h"
 #include "nn/nn.h"
@@ -14,14 +16,18 @@ struct embedder {
 	struct nn_plan plan;
 };
 
-/* ST_BAD_MODEL unless the file has an `embed` net of 112x112x3 to 128. */
+/* ST_BAD_MODEL unless the file has an `embed` net of 112x112x3 to 128 and
+ * both tables. */
 enum status embed_open(struct embedder *e, const struct model *m,
 		       const struct k_table *k, struct errinfo *err) MUST_CHECK;
 
 /* Embeds rgb[112 * 112 * 3] with scratch from the arena's tail, released
- * again. Fills the template and its length. */
+ * again. Fills the template and its length. With mirror, the direction is that
+ * of the sum of the crop's embedding and its mirror image's; the length stays
+ * the crop's own. ST_NO_FACE when the crop has no features. */
 enum status embed_run(const struct embedder *e, struct arena *pool,
-		      const uint8_t *rgb, struct face_template *out,
+		      const uint8_t *rgb, bool mirror,
+		      struct face_template *out,
 		      struct errinfo *err) MUST_CHECK;
 
 /* A float embedding as a template; false when it has no direction. */

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #define FGM_MAGIC     "FGM1"
-#define FGM_VERSION   1
+#define FGM_VERSION   2
 #define FGM_NO_TENSOR 0xFFFFu
 #define FGM_OUT_BLOCK 16 /* outputs are padded to this many */
 #define FGM_K_GROUP   4	 /* and the sum's length to this */
@@ -21,6 +21,7 @@ struct fgm_header {
 	uint32_t net_count, nets_off;
 	uint32_t layer_count, layers_off;
 	uint32_t cut_count, cuts_off;
+	uint32_t quality_count, quality_off;
 	uint32_t note_off, note_bytes;
 	char name[16];
 };
@@ -35,6 +36,10 @@ struct fgm_net {
 
 struct fgm_cut {
 	float fmr, score;
+};
+
+struct fgm_quality {
+	float share, length;
 };
 
 struct fgm_layer {
@@ -52,9 +57,10 @@ struct fgm_layer {
 	uint32_t zero32[2];
 };
 
-_Static_assert(sizeof(struct fgm_header) == 64, "header is 64 bytes");
+_Static_assert(sizeof(struct fgm_header) == 72, "header is 72 bytes");
 _Static_assert(sizeof(struct fgm_net) == 32, "net record is 32 bytes");
 _Static_assert(sizeof(struct fgm_cut) == 8, "threshold record is 8 bytes");
+_Static_assert(sizeof(struct fgm_quality) == 8, "quality record is 8 bytes");
 _Static_assert(sizeof(struct fgm_layer) == 64, "layer record is 64 bytes");
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__

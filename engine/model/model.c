@@ -17,10 +17,12 @@
 #define FILE_BYTES_MAX (64u << 20)
 #define SIDE_MAX       16u /* kernel height and width */
 #define CHANNELS_MAX   4096u
-#define CUTS_MAX       32u
+#define TABLE_MAX      32u /* entries: thresholds, quality */
 #define NETS_MAX       8u
 /* A requantisation scale beyond this could carry a float out of range. */
 #define SCALE_MAX 1e6f
+/* No embedding of a sane net is as long as this. */
+#define LENGTH_MAX 1e15f
 
 static bool span_ok(const struct model *m, uint32_t off, uint64_t bytes,
 		    uint32_t align)
@@ -211,6 +213,33 @@ static enum status check_net(const struct model *m, const struct fgm_net *net,
 	return nn_plan_make(&plan, m, net, h, w, err);
 }
 
+static bool cuts_ok(const struct model *m)
+{
+	for (unsigned i = 0; i < m->header->cut_count; i++) {
+		const struct fgm_cut *c = &m->cuts[i];
+
+		if (!(c->fmr > 0.0f && c->fmr < 1.0f && c->score >= -1.0f &&
+		      c->score <= 1.0f) ||
+		    (i > 0 && (c->fmr >= c[-1].fmr || c->score < c[-1].score)))
+			return false;
+	}
+	return true;
+}
+
+static bool quality_ok(const struct model *m)
+{
+	for (unsigned i = 0; i < m->header->quality_count; i++) {
+		const struct fgm_quality *q = &m->quality[i];
+
+		if (!(q->share >= 0.0f && q->share <= 1.0f &&
+		      q->length > 0.0f && q->length < LENGTH_MAX) ||
+		    (i > 0 &&
+		     (q->share <= q[-1].share || q->length <= q[-1].length)))
+			return false;
+	}
+	return true;
+}
+
 static enum status check_all(struct model *m, struct errinfo *err)
 {
 	const struct fgm_header *h = m->header;
@@ -229,27 +258,26 @@ static enum status check_all(struct model *m, struct errinfo *err)
 		return err_set(err, ST_BAD_MODEL, "model checksum is wrong");
 	if (h->net_count == 0 || h->net_count > NETS_MAX ||
 	    h->layer_count == 0 || h->layer_count > NETS_MAX * NN_LAYERS_MAX ||
-	    h->cut_count > CUTS_MAX ||
+	    h->cut_count > TABLE_MAX || h->quality_count > TABLE_MAX ||
 	    !span_ok(m, h->nets_off, h->net_count * sizeof(struct fgm_net),
 		     4) ||
 	    !span_ok(m, h->layers_off,
 		     h->layer_count * sizeof(struct fgm_layer), 4) ||
 	    !span_ok(m, h->cuts_off, h->cut_count * sizeof(struct fgm_cut),
 		     4) ||
+	    !span_ok(m, h->quality_off,
+		     h->quality_count * sizeof(struct fgm_quality), 4) ||
 	    !span_ok(m, h->note_off, h->note_bytes, 1) ||
 	    memchr(h->name, 0, sizeof(h->name)) == NULL)
 		return err_set(err, ST_BAD_MODEL, "model sections");
 	m->nets = (const void *)(m->file + h->nets_off);
 	m->layers = (const void *)(m->file + h->layers_off);
 	m->cuts = (const void *)(m->file + h->cuts_off);
-	for (unsigned i = 0; i < h->cut_count; i++) {
-		const struct fgm_cut *c = &m->cuts[i];
-
-		if (!(c->fmr > 0.0f && c->fmr < 1.0f && c->score >= -1.0f &&
-		      c->score <= 1.0f) ||
-		    (i > 0 && (c->fmr >= c[-1].fmr || c->score < c[-1].score)))
-			return err_set(err, ST_BAD_MODEL, "threshold table");
-	}
+	m->quality = (const void *)(m->file + h->quality_off);
+	if (!cuts_ok(m))
+		return err_set(err, ST_BAD_MODEL, "threshold table");
+	if (!quality_ok(m))
+		return err_set(err, ST_BAD_MODEL, "quality table");
 	for (unsigned i = 0; i < h->net_count; i++) {
 		enum status st = check_net(m, &m->nets[i], err);
 

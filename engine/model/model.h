@@ -21,6 +21,7 @@ struct model {
 	const struct fgm_net *nets;
 	const struct fgm_layer *layers;
 	const struct fgm_cut *cuts;
+	const struct fgm_quality *quality;
 	char id[MODEL_ID_MAX]; /* name@crc32 */
 };
 

@@ -14,7 +14,7 @@ void handle_compare(struct request *r, unsigned slot)
 	struct engine *e = r->srv->engine;
 	struct face_template first = { 0 };
 	struct picture p = { 0 };
-	json_t *faces = json_array();
+	json_t *faces = json_array(), *quality = json_array();
 	char part[32] = "";
 	enum status st = ST_OK;
 	size_t n = 0;
@@ -30,6 +30,7 @@ void handle_compare(struct request *r, unsigned slot)
 		if (n == 0)
 			first = p.template;
 		json_array_append_new(faces, picture_face_json(&p.faces[0]));
+		json_array_append_new(quality, picture_quality_json(&p));
 	}
 	if ((st == ST_END && n != 2) || n == 3)
 		st = err_set(&r->err, ST_BAD_REQUEST,
@@ -49,17 +50,19 @@ void handle_compare(struct request *r, unsigned slot)
 
 		reply_json(
 			r, 200,
-			json_pack("{s:b, s:o, s:o, s:f, s:s, s:O, s:o, s:I}",
+			json_pack("{s:b, s:o, s:o, s:f, s:s, s:O, s:O, s:o, "
+				  "s:I}",
 				  "match", score >= cut, "score",
 				  jsonvalue_real((double)score, 4), "threshold",
 				  jsonvalue_real((double)cut, 4), "target_fmr",
 				  fmr, "model", engine_info(e)->model_id,
-				  "faces", faces, "ms",
+				  "faces", faces, "quality", quality, "ms",
 				  picture_ms_json(r, &p, -1), "pool_peak_bytes",
 				  (json_int_t)p.receipt.pool_peak_bytes));
 	}
 done:
 	json_decref(faces);
+	json_decref(quality);
 }
 
 void handle_detect(struct request *r, unsigned slot)

@@ -46,6 +46,8 @@ void decision_reply(struct request *r, const struct picture *p,
 	int64_t at_ms = srv_wall_ms(), id;
 	json_t *j;
 
+	/* What the picture lacked is the reason now and no error any more. */
+	err_clear(&r->err);
 	fill_event(&ev, r, p, o, at_ms);
 	if (db_log_add(r->srv->db, &ev, &id, &r->err) != ST_OK) {
 		json_decref(o->candidates);

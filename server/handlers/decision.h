@@ -25,7 +25,8 @@ void decision_reply(struct request *r, const struct picture *p,
 		    const struct outcome *o);
 
 /* A picture that cannot be compared is a deny with its reason at a door, not
- * an error: true for no face, several faces and a face too small. */
+ * an error: true for no face, several faces and a face too small. One of low
+ * quality is compared, and the decision is unsure. */
 bool decision_is_deny(enum status st);
 
 #endif

@@ -49,7 +49,7 @@ void handle_version(struct request *r, unsigned slot)
 		r, 200,
 		json_pack(
 			"{s:s, s:s, s:s, s:s, s:{s:I, s:I, s:I, s:I, s:I, "
-			"s:I, s:I, s:I, s:b, s:I, s:I, s:I}}",
+			"s:I, s:I, s:I, s:b, s:I, s:I, s:I, s:I}}",
 			"version", FACEGATE_VERSION, "isa", info->isa, "model",
 			info->model_id, "detector", info->detector_id, "limits",
 			"pool_bytes", (json_int_t)info->pool_bytes, "workers",
@@ -62,6 +62,7 @@ void handle_version(struct request *r, unsigned slot)
 			(json_int_t)c->jpeg_max_scans, "jpeg_strict",
 			c->jpeg_strict, "min_face_px",
 			(json_int_t)c->min_face_px, "min_inter_eye_px",
-			(json_int_t)c->min_inter_eye_px, "connections_max",
+			(json_int_t)c->min_inter_eye_px, "quality_min",
+			(json_int_t)c->quality_min, "connections_max",
 			(json_int_t)c->connections_max));
 }

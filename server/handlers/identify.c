@@ -11,7 +11,7 @@
 
 #define TOP_MAX 10
 
-/* Everybody at or above the cut, best first; below it nobody is named. */
+/* Everybody at or above the cut, best first. */
 static enum status name_hits(struct request *r, const struct gallery_hit *hits,
 			     size_t n, float cut, struct db_person *best,
 			     json_t *list)
@@ -37,7 +37,8 @@ static enum status name_hits(struct request *r, const struct gallery_hit *hits,
 }
 
 static enum status search(struct request *r, const struct picture *p,
-			  size_t top, struct db_person *best, struct outcome *o)
+			  bool low_quality, size_t top, struct db_person *best,
+			  struct outcome *o)
 {
 	struct engine *e = r->srv->engine;
 	struct gallery_hit hits[TOP_MAX];
@@ -52,22 +53,21 @@ static enum status search(struct request *r, const struct picture *p,
 	o->fmr = engine_fmr(e, o->cut);
 	n = gallery_identify(engine_gallery(e), &p->template, hits, top);
 	o->match_us = (int64_t)(srv_now_us() - start);
-	st = name_hits(r, hits, n, o->cut, best, o->candidates);
-	if (n > 0)
-		o->score = hits[0].score;
-	if (st != ST_OK)
-		return st;
 	if (n == 0) {
 		o->decision = DECIDE_DENY;
 		o->reason = "no_templates";
 		return ST_OK;
 	}
-	o->decision = decide_score(hits[0].score, o->cut, &o->reason);
-	if (o->decision == DECIDE_ALLOW) {
-		o->template_id = hits[0].template_id;
-		o->person_id = best->id;
-		o->name = best->name;
-	}
+	o->score = hits[0].score;
+	o->decision = decide_score(o->score, o->cut, low_quality, &o->reason);
+	if (o->decision != DECIDE_ALLOW)
+		return ST_OK;
+	st = name_hits(r, hits, n, o->cut, best, o->candidates);
+	if (st != ST_OK)
+		return st;
+	o->template_id = hits[0].template_id;
+	o->person_id = best->id;
+	o->name = best->name;
 	return ST_OK;
 }
 
@@ -91,9 +91,10 @@ void handle_identify(struct request *r, unsigned slot)
 		st = request_int(r, "top", 1, TOP_MAX, 1, &top);
 	if (st == ST_OK)
 		st = picture_embed(r, slot, &p, DECIDE_PROBE);
-	if (st == ST_OK) {
+	if (st == ST_OK || st == ST_LOW_QUALITY) {
 		o.candidates = json_array();
-		st = search(r, &p, (size_t)top, &best, &o);
+		st = search(r, &p, st == ST_LOW_QUALITY, (size_t)top, &best,
+			    &o);
 	} else if (decision_is_deny(st)) {
 		o.candidates = json_array();
 		o.reason = status_code(st);

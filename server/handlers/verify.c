@@ -9,7 +9,8 @@
 #include "reply.h"
 
 static void compare(struct request *r, const struct picture *p,
-		    const struct db_person *person, struct outcome *o)
+		    bool low_quality, const struct db_person *person,
+		    struct outcome *o)
 {
 	struct engine *e = r->srv->engine;
 	uint64_t start = srv_now_us();
@@ -25,7 +26,8 @@ static void compare(struct request *r, const struct picture *p,
 	} else {
 		o->score = hit.score;
 		o->template_id = hit.template_id;
-		o->decision = decide_score(hit.score, o->cut, &o->reason);
+		o->decision = decide_score(hit.score, o->cut, low_quality,
+					   &o->reason);
 	}
 	o->match_us = (int64_t)(srv_now_us() - start);
 }
@@ -54,8 +56,8 @@ void handle_verify(struct request *r, unsigned slot)
 	}
 	o.name = person.name;
 	st = picture_embed(r, slot, &p, DECIDE_PROBE);
-	if (st == ST_OK) {
-		compare(r, &p, &person, &o);
+	if (st == ST_OK || st == ST_LOW_QUALITY) {
+		compare(r, &p, st == ST_LOW_QUALITY, &person, &o);
 	} else if (decision_is_deny(st)) {
 		o.reason = status_code(st);
 	} else {

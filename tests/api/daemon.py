@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import zlib
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FACEGATED = os.environ.setdefault("FACEGATED", os.path.join(ROOT, "build", "facegated"))
@@ -29,6 +30,20 @@ def small_face(name):
     """The same person in a picture that is quick to search."""
     with open(os.path.join(ROOT, "tests", "golden", name), "rb") as f:
         return f.read()
+
+
+def embedders():
+    """The names of the shipped embedders."""
+    return sorted(re.fullmatch(r"embedder-(.+)\.fgm", name).group(1)
+                  for name in os.listdir(MODELS) if name.startswith("embedder-"))
+
+
+def renamed_model(data, name):
+    """The bytes of a model file under another name, and so with another id."""
+    out = bytearray(data)
+    out[56:72] = name.encode().ljust(16, b"\0")
+    out[12:16] = zlib.crc32(out[16:]).to_bytes(4, "little")
+    return bytes(out)
 
 
 def sanitized():

@@ -5,6 +5,8 @@ import subprocess
 import unittest
 from pathlib import Path
 
+from daemon import made
+
 from clitool import BIDEN, ENV, FACEGATE, MODELS, OBAMA, Case, grey_jpeg, \
     run, run_on_terminal
 
@@ -88,6 +90,10 @@ class Embed(Case):
         norm = sum(v * v for v in found["template"]) ** 0.5
         self.assertAlmostEqual(norm * found["scale"], 1.0, places=5)
         self.assertGreater(found["length"], 0)
+        quality = found["quality"]
+        self.assertTrue(3 < quality["overall"] <= 100)
+        self.assertAlmostEqual(quality["embedding_length"], found["length"],
+                               places=1)
 
     def test_same_picture_gives_the_same_template(self):
         first, second = (self.result("embed", BIDEN[1]) for _ in range(2))
@@ -107,6 +113,8 @@ class Compare(Case):
             self.assertIs(found["match"], True)
             self.assertGreaterEqual(found["score"], found["threshold"])
             self.assertEqual(len(found["faces"]), 2)
+            for quality in found["quality"]:
+                self.assertGreater(quality["overall"], 3)
 
     def test_two_persons_give_1(self):
         done = run("compare", OBAMA[0], BIDEN[0], "--json")
@@ -137,6 +145,16 @@ class Compare(Case):
         grey = self.write("grey.jpg", grey_jpeg())
         self.assert_refused("grey.jpg: no face", "compare", BIDEN[0], grey)
         self.assert_refused("(no_face)", "compare", grey, BIDEN[0], "--json")
+
+    def test_poor_picture_gives_no_answer(self):
+        poor = self.write("poor.jpg", made("obama2.jpg", 420, 420,
+                                           "noise=150", "quality=60"))
+        self.assert_refused("poor.jpg: the picture's quality is", "compare",
+                            OBAMA[0], poor)
+        self.assert_refused("(low_quality)", "compare", poor, OBAMA[0],
+                            "--json")
+        done = run("compare", OBAMA[0], poor, "--quality_min=0")
+        self.assertIn(done.returncode, (0, 1), done.stderr)
 
     def test_limits_of_the_daemon_hold(self):
         self.assert_refused("(face_too_small)", "compare", *OBAMA[2:],
@@ -213,6 +231,9 @@ class Info(Case):
         cuts = list(found["thresholds"].values())
         self.assertIn("1e-4", found["thresholds"])
         self.assertEqual(cuts, sorted(cuts))
+        lengths = list(found["quality_table"].values())
+        self.assertIn("0.03", found["quality_table"])
+        self.assertEqual(lengths, sorted(lengths))
         self.assertEqual([net["name"] for net in found["nets"]], ["embed"])
 
     def test_model_info_of_the_detector(self):
@@ -220,6 +241,8 @@ class Info(Case):
         self.assertEqual([net["name"] for net in found["nets"]],
                          ["pnet", "rnet", "onet"])
         self.assertIsNone(found["dim"])
+        self.assertEqual((found["thresholds"], found["quality_table"]),
+                         ({}, {}))
         self.assertEqual(found["weights"],
                          sum(net["weights"] for net in found["nets"]))
 

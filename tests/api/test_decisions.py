@@ -8,6 +8,11 @@ A1, A2, A3 = "obama.jpg", "obama2.jpg", "obama-720p.jpg"
 B1, B2 = "biden.jpg", "biden2.jpg"
 
 
+def poor(name):
+    """A picture in which the face is found, but hardly more."""
+    return made(name, 420, 420, "noise=150", "quality=60")
+
+
 class Decisions(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -255,6 +260,81 @@ class Enrolment(unittest.TestCase):
             r = self.d.post("/enroll?" + query, small_face(A1))
             self.assertEqual(r.status, 400, query)
         self.assertEqual(self.d.get("/people").json["people"], [])
+
+
+class Quality(unittest.TestCase):
+    def setUp(self):
+        self.d = Daemon(min_face_px=40)
+        self.addCleanup(self.d.__exit__)
+        r = self.d.post("/enroll?person_id=a", face(A1))
+        self.assertEqual(r.status, 201)
+        self.enrolled = r.json["enrolled"][0]["quality"]
+
+    def test_good_pictures_are_above_poor_ones(self):
+        good = self.d.post("/verify?person_id=a", face(A2)).json["quality"]
+        bad = self.d.post("/verify?person_id=a", poor(A2)).json["quality"]
+        for q in (self.enrolled, good, bad):
+            self.assertEqual(list(q), ["overall", "inter_eye_px", "embedding_length"])
+            self.assertTrue(0 <= q["overall"] <= 100, q)
+        self.assertLess(bad["overall"], 3)
+        self.assertGreater(good["overall"], 3)
+        self.assertLess(bad["embedding_length"], good["embedding_length"])
+
+    def test_a_door_is_unsure_of_a_poor_picture_whatever_its_score(self):
+        for picture in (poor(A2), poor(B2)):
+            j = self.d.post("/verify?person_id=a&door_id=north", picture).json
+            self.assertEqual((j["decision"], j["reason"], j["person_id"]),
+                             ("unsure", "low_quality", "a"))
+            self.assertIsNotNone(j["score"])
+            row = self.d.get(f"/logs/{j['log_id']}").json
+            for key in ("decision", "reason", "score", "threshold", "person_id", "door_id"):
+                self.assertEqual(row[key], j[key], key)
+        rows = self.d.get("/logs?decision=unsure&reason=low_quality").json["logs"]
+        self.assertEqual(len(rows), 2)
+
+    def test_a_match_of_a_poor_picture_opens_nothing_and_names_nobody(self):
+        same = poor(B2)  # the same poor picture on both sides: a perfect score
+        with Daemon(min_face_px=40, quality_min=0) as d:
+            data = d.data_dir
+            self.assertEqual(d.post("/enroll?person_id=b", same).status, 201)
+            self.assertEqual(d.post("/verify?person_id=b", same).json["decision"], "allow")
+            self.assertEqual(d.post("/identify", same).json["person_id"], "b")
+            d.stop()
+            with Daemon(data, min_face_px=40) as strict:
+                j = strict.post("/verify?person_id=b", same).json
+                self.assertEqual((j["decision"], j["reason"]), ("unsure", "low_quality"))
+                self.assertGreater(j["score"], j["threshold"])
+                j = strict.post("/identify?top=5", same).json
+                self.assertEqual((j["decision"], j["reason"], j["candidates"]),
+                                 ("unsure", "low_quality", []))
+                self.assertEqual((j["person_id"], j["name"], j["template_id"]),
+                                 (None, None, None))
+                self.assertGreater(j["score"], j["threshold"])
+
+    def test_nobody_to_compare_with_outweighs_quality(self):
+        self.d.request("DELETE", "/people/a")
+        j = self.d.post("/identify", poor(A2)).json
+        self.assertEqual((j["decision"], j["reason"]), ("deny", "no_templates"))
+
+    def test_a_poor_picture_is_not_enrolled(self):
+        body, headers = multipart([("image", small_face(A1)), ("image", poor(A2)),
+                                   ("person_id", b"q")])
+        r = self.d.request("POST", "/enroll", body, headers)
+        self.assertEqual((r.status, r.json["code"], r.json["part"], r.json["limit"]),
+                         (422, "low_quality", "image[1]", 3))
+        self.assertLess(r.json["found"], 3)
+        self.assertRegex(r.json["detail"], r"quality is [0-2]\.\d of 100, 3 is needed")
+        self.assertEqual(self.d.get("/people/q").status, 404)
+
+    def test_compare_has_no_answer_for_a_poor_picture(self):
+        body, headers = multipart([("image", face(A1)), ("image", poor(A2))])
+        r = self.d.request("POST", "/compare", body, headers)
+        self.assertEqual((r.status, r.json["code"], r.json["part"]),
+                         (422, "low_quality", "image[1]"))
+        body, headers = multipart([("image", face(A1)), ("image", face(A2))])
+        told = self.d.request("POST", "/compare", body, headers).json["quality"]
+        self.assertEqual([list(q)[0] for q in told], ["overall", "overall"])
+        self.assertEqual(told[0], self.enrolled)
 
 
 if __name__ == "__main__":

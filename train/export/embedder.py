@@ -1,7 +1,8 @@
 """A float embedder (.npz) to an int8 model file, after training.
 
     python -m train.export.embedder --net embedder_float.npz --crops CROPS... \
-        --cuts train/export/cuts-accurate.csv --name accurate --out models/embedder-accurate.fgm
+        --cuts train/export/cuts-accurate.csv --quality train/export/quality-accurate.csv \
+        --name accurate --out models/embedder-accurate.fgm
 
 1. Hidden channels are evened out: PReLU is positively homogeneous, so a channel
    divided by its range is undone in the weights of the layer that reads it.
@@ -159,6 +160,7 @@ def main():
     ap.add_argument("--net", required=True)
     ap.add_argument("--crops", required=True, nargs="+")
     ap.add_argument("--cuts", required=True, help="threshold table: fmr,score")
+    ap.add_argument("--quality", required=True, help="quality table: share,length")
     ap.add_argument("--name", default="accurate")
     ap.add_argument("--out", required=True)
     args = ap.parse_args()
@@ -179,7 +181,8 @@ def main():
     cosine = F.cosine_similarity(torch.from_numpy(got), want)
     print(f"evening out changed the float net by {float((even - plain).abs().max()):.2e}; "
           f"int8 against float: cosine mean {cosine.mean():.4f} min {cosine.min():.4f}")
-    body = fgm.write(args.out, args.name, [out], cuts.read(args.cuts), NOTE)
+    body = fgm.write(args.out, args.name, [out], cuts.read(args.cuts), cuts.read(args.quality),
+                     NOTE)
     print(f"{args.out}: {len(body)} bytes")
 
 

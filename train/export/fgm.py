@@ -10,7 +10,9 @@ CONV, DEPTHWISE, MAXPOOL = 1, 2, 3
 S8, S16, F32 = 1, 2, 3
 NONE = 0xFFFF
 
-HEADER = "<4s11I16s"
+VERSION = 2
+HEADER = "<4s13I16s"
+TABLE_MAX = 32
 NET = "<8s5H2B3I"
 LAYER = "<8B4B4H5hHf4If2I"
 
@@ -154,8 +156,20 @@ def sums_fit(layer):
     return fits
 
 
-def write(path, name, nets, cuts, note):
-    """Writes the file; cuts is a list of (fmr, score). Returns its bytes."""
+def check_tables(cuts, quality):
+    """The loader's rules for the two tables."""
+    for table in (cuts, quality):
+        assert len(table) <= TABLE_MAX, "a table has too many entries"
+    for (fmr, cut), (finer, higher) in zip(cuts, cuts[1:]):
+        assert finer < fmr and higher >= cut, "rates must fall and cuts rise"
+    for (share, length), (more, longer) in zip(quality, quality[1:]):
+        assert more > share and longer > length, "shares and lengths must rise"
+
+
+def write(path, name, nets, cuts, quality, note):
+    """Writes the file; cuts is a list of (fmr, score), quality one of (share, length).
+    Returns its bytes."""
+    check_tables(cuts, quality)
     layers = [l for net in nets for l in net.layers]
     off = struct.calcsize(HEADER)
     nets_off = off
@@ -164,6 +178,8 @@ def write(path, name, nets, cuts, note):
     off += struct.calcsize(LAYER) * len(layers)
     cuts_off = off
     off += 8 * len(cuts)
+    quality_off = off
+    off += 8 * len(quality)
     note_off = off
     note = note.encode()
     off += len(note)
@@ -192,10 +208,10 @@ def write(path, name, nets, cuts, note):
                          l.in_channels, l.out_channels, l.input, l.residual,
                          l.in_zero, l.out_zero, l.out_min, l.out_max, l.res_zero, 0, l.res_scale,
                          *weights[i], *channels[i], l.slope_unit, 0, 0)
-    for i, (fmr, score) in enumerate(cuts):
-        struct.pack_into("<2f", body, cuts_off + 8 * i, fmr, score)
-    head = [b"FGM1", 1, len(body), 0, len(nets), nets_off, len(layers), layers_off,
-            len(cuts), cuts_off, note_off, len(note), name.encode()]
+    for i, entry in enumerate([*cuts, *quality]):
+        struct.pack_into("<2f", body, cuts_off + 8 * i, *entry)
+    head = [b"FGM1", VERSION, len(body), 0, len(nets), nets_off, len(layers), layers_off,
+            len(cuts), cuts_off, len(quality), quality_off, note_off, len(note), name.encode()]
     struct.pack_into(HEADER, body, 0, *head)
     head[3] = zlib.crc32(bytes(body[16:]))
     struct.pack_into(HEADER, body, 0, *head)
@@ -205,11 +221,11 @@ def write(path, name, nets, cuts, note):
 
 
 def read(path):
-    """Reads a file back: (name, nets, cuts, note)."""
+    """Reads a file back: (name, nets, cuts, quality, note)."""
     with open(path, "rb") as f:
         body = f.read()
     h = struct.unpack_from(HEADER, body)
-    assert h[0] == b"FGM1" and h[1] == 1 and h[2] == len(body) and h[3] == zlib.crc32(body[16:])
+    assert h[0] == b"FGM1" and h[1] == VERSION and h[2] == len(body) and h[3] == zlib.crc32(body[16:])
     layers = []
     for i in range(h[6]):
         v = struct.unpack_from(LAYER, body, h[7] + i * struct.calcsize(LAYER))
@@ -237,5 +253,7 @@ def read(path):
         v = struct.unpack_from(NET, body, h[5] + i * struct.calcsize(NET))
         nets.append(Net(v[0].rstrip(b"\0").decode(), v[3], v[4], v[5], v[6],
                         layers[v[1]:v[1] + v[2]]))
-    cuts = [struct.unpack_from("<2f", body, h[9] + 8 * i) for i in range(h[8])]
-    return h[12].rstrip(b"\0").decode(), nets, cuts, body[h[10]:h[10] + h[11]].decode()
+    cuts, quality = ([struct.unpack_from("<2f", body, h[at + 1] + 8 * i) for i in range(h[at])]
+                     for at in (8, 10))
+    return (h[14].rstrip(b"\0").decode(), nets, cuts, quality,
+            body[h[12]:h[12] + h[13]].decode())

@@ -95,8 +95,8 @@ def write_tensors(path, arrays, types):
 
 
 def write_toys(out, rng):
-    fgm.write(f"{out}/toy.fgm", "toy", [toy8(rng), toy16(rng), toy32(rng)], [(1e-2, 0.3), (1e-4, 0.5)],
-              "made by golden.py")
+    fgm.write(f"{out}/toy.fgm", "toy", [toy8(rng), toy16(rng), toy32(rng)],
+              [(1e-2, 0.3), (1e-4, 0.5)], [(0.0, 1.0), (0.5, 2.0), (1.0, 3.5)], "made by golden.py")
     for net in fgm.read(f"{out}/toy.fgm")[1]:
         shape = (1, net.in_height or 23, net.in_width or 20, 3)
         lo, hi = (-128, 128) if net.in_type == fgm.S8 else (-32640, 32641)
@@ -126,15 +126,16 @@ def warp(rgb, marks, side=112):
 
 def write_nets(out, models, crop):
     face = Image.fromarray(crop)
-    inputs = {"pnet": np.asarray(face.resize((40, 33), Image.BOX)),
-              "rnet": np.asarray(face.resize((24, 24), Image.BOX)),
-              "onet": np.asarray(face.resize((48, 48), Image.BOX)), "embed": crop}
-    nets = {n.name: n for p in ("mtcnn", "embedder-accurate")
-            for n in fgm.read(f"{models}/{p}.fgm")[1]}
-    for name, rgb in inputs.items():
-        x = intsim.pixels(rgb[None], nets[name].in_type)
-        y = intsim.run(nets[name], x)
-        write_tensors(f"{out}/{name}.bin", [x[0], y[0]], [nets[name].in_type, fgm.F32])
+    sides = {"pnet": (40, 33), "rnet": (24, 24), "onet": (48, 48)}
+    todo = [(n.name, n, np.asarray(face.resize(sides[n.name], Image.BOX)))
+            for n in fgm.read(f"{models}/mtcnn.fgm")[1]]
+    for path in sorted(glob.glob(f"{models}/embedder-*.fgm")):
+        name = os.path.basename(path)[len("embedder-"):-len(".fgm")]
+        todo.append((f"embed-{name}", fgm.read(path)[1][0], crop))
+    for name, net, rgb in todo:
+        x = intsim.pixels(rgb[None], net.in_type)
+        y = intsim.run(net, x)
+        write_tensors(f"{out}/{name}.bin", [x[0], y[0]], [net.in_type, fgm.F32])
 
 
 def write_detections(out, faces, reference):

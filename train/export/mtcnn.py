@@ -161,7 +161,7 @@ def main():
     print(f"{len(dense)} candidates reached O-Net")
     nets = [convert_float("pnet", load(args.weights, "pnet"))]
     nets += [convert(n, load(args.weights, n), peaks[n], dense) for n in ("rnet", "onet")]
-    body = fgm.write(args.out, "mtcnn", nets, [], NOTE)
+    body = fgm.write(args.out, "mtcnn", nets, [], [], NOTE)
     print(f"{args.out}: {len(body)} bytes")
 
 

@@ -1,7 +1,8 @@
 """Writes server/selftest_face.h: the picture of the daemon's self-test and the
 template each shipped model gives for it.
 
-    python -m train.export.selftest --picture PHOTO --models models --tool build/facegate
+    python -m train.export.selftest --models models --tool build/facegate
+    clang-format-14 -i server/selftest_face.h
 """
 
 import argparse
@@ -49,7 +50,7 @@ def rows(values, per_row, indent="\t"):
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    ap.add_argument("--picture", required=True)
+    ap.add_argument("--picture", default="tests/data/faces/obama2.jpg")
     ap.add_argument("--models", default="models")
     ap.add_argument("--tool", default="build/facegate")
     ap.add_argument("--side", type=int, default=120)

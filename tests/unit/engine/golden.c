@@ -1,6 +1,7 @@
 #include "golden.h"
 
 #include <check.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,4 +71,24 @@ void golden_read(struct golden *g, const char *name)
 void golden_free(struct golden *g)
 {
 	free(g->file);
+}
+
+size_t golden_embedders(struct golden_embedder out[EMBEDDERS_MAX])
+{
+	glob_t found;
+	size_t n;
+
+	ck_assert_int_eq(
+		glob(golden_path("models/embedder-*.fgm"), 0, NULL, &found), 0);
+	n = found.gl_pathc;
+	ck_assert_uint_le(n, EMBEDDERS_MAX);
+	for (size_t i = 0; i < n; i++) {
+		const char *path = strrchr(found.gl_pathv[i], '/') + 1;
+
+		snprintf(out[i].path, sizeof(out[i].path), "models/%s", path);
+		ck_assert_int_eq(
+			sscanf(path, "embedder-%63[^.].fgm", out[i].name), 1);
+	}
+	globfree(&found);
+	return n;
 }

@@ -29,4 +29,13 @@ const char *golden_path(const char *name);
 /* A whole file in memory, 64-byte aligned; free() it. */
 uint8_t *golden_file(const char *path, size_t *bytes);
 
+#define EMBEDDERS_MAX 8
+
+/* Every shipped embedder-NAME.fgm: its path below the source folder and its
+ * name. Returns how many, at least one. */
+struct golden_embedder {
+	char path[128], name[64];
+};
+size_t golden_embedders(struct golden_embedder out[EMBEDDERS_MAX]);
+
 #endif

@@ -294,6 +294,36 @@ START_TEST(thresholds_rise_as_rates_fall_and_invert)
 }
 END_TEST
 
+START_TEST(quality_is_within_its_scale_and_falls_with_length)
+{
+	struct face_template sharp = embed("obama.jpg"), worse = sharp;
+
+	ck_assert_float_gt(engine_quality(e, &sharp), 3.0f);
+	ck_assert_float_le(engine_quality(e, &sharp), 100.0f);
+	worse.length *= 0.8f;
+	ck_assert_float_lt(engine_quality(e, &worse),
+			   engine_quality(e, &sharp));
+}
+END_TEST
+
+START_TEST(an_enrolment_lies_between_the_crop_and_its_mirror)
+{
+	struct face_template plain = embed("obama.jpg"), stored;
+	struct face faces[8];
+	struct picture_info info;
+	size_t n;
+
+	ck_assert_uint_eq(load("obama.jpg", &info), ST_OK);
+	ck_assert_uint_eq(engine_detect(e, 0, faces, 8, &n, NULL), ST_OK);
+	ck_assert_uint_eq(
+		engine_embed_enrolment(e, 0, &faces[0], &stored, NULL), ST_OK);
+	ck_assert_float_gt(template_cosine(&plain, &stored), 0.9f);
+	ck_assert_float_lt(template_cosine(&plain, &stored), 0.9999f);
+	/* Its quality is that of the picture, not of the sum. */
+	ck_assert_float_eq(stored.length, plain.length);
+}
+END_TEST
+
 START_TEST(asking_out_of_order_is_an_error_not_a_crash)
 {
 	struct face f = { .confidence = 1 };
@@ -303,6 +333,8 @@ START_TEST(asking_out_of_order_is_an_error_not_a_crash)
 	engine_begin(e, 0);
 	ck_assert_uint_eq(engine_detect(e, 0, &f, 1, &n, NULL), ST_INTERNAL);
 	ck_assert_uint_eq(engine_embed(e, 0, &f, &t, NULL), ST_INTERNAL);
+	ck_assert_uint_eq(engine_embed_enrolment(e, 0, &f, &t, NULL),
+			  ST_INTERNAL);
 }
 END_TEST
 
@@ -324,6 +356,8 @@ Suite *suite_engine(void)
 	tcase_add_test(t, cosines_are_those_of_the_plain_definition);
 	tcase_add_test(t, wrong_models_are_refused);
 	tcase_add_test(t, thresholds_rise_as_rates_fall_and_invert);
+	tcase_add_test(t, quality_is_within_its_scale_and_falls_with_length);
+	tcase_add_test(t, an_enrolment_lies_between_the_crop_and_its_mirror);
 	tcase_add_test(t, asking_out_of_order_is_an_error_not_a_crash);
 	suite_add_tcase(s, t);
 	return s;

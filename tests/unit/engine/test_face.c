@@ -2,12 +2,14 @@
  * face path that can be checked against a few lines of their own. */
 #include <check.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "face/align.h"
 #include "face/embed.h"
 #include "face/nms.h"
 #include "gallery.h"
+#include "golden.h"
 #include "face/shrink.h"
 
 static uint32_t state = 12345;
@@ -275,6 +277,53 @@ START_TEST(an_embedding_without_direction_is_refused)
 }
 END_TEST
 
+/* Every crop and its mirror image are the same pair, so they enrol as one
+ * template: the net runs on both, and sums do not depend on their order. */
+START_TEST(a_crop_and_its_mirror_image_enrol_as_the_same_template)
+{
+	struct golden_embedder all[EMBEDDERS_MAX];
+	size_t n = golden_embedders(all);
+	static uint8_t rgb[112 * 112 * 3], turned[112 * 112 * 3];
+
+	for (size_t i = 0; i < sizeof(rgb); i++)
+		rgb[i] = (uint8_t)rnd();
+	for (size_t y = 0; y < 112; y++)
+		for (size_t x = 0; x < 112; x++)
+			memcpy(turned + (y * 112 + 111 - x) * 3,
+			       rgb + (y * 112 + x) * 3, 3);
+	for (size_t i = 0; i < n; i++) {
+		struct face_template a, b, plain, mirrored;
+		struct embedder e;
+		struct arena pool;
+		struct model m;
+		void *block = aligned_alloc(64, 4 << 20);
+
+		arena_init(&pool, block, 4 << 20);
+		ck_assert_uint_eq(
+			model_open(&m, golden_path(all[i].path), NULL), ST_OK);
+		ck_assert_uint_eq(embed_open(&e, &m, k_select(NULL), NULL),
+				  ST_OK);
+		ck_assert_uint_eq(
+			embed_run(&e, &pool, rgb, false, &plain, NULL), ST_OK);
+		ck_assert_uint_eq(
+			embed_run(&e, &pool, turned, false, &mirrored, NULL),
+			ST_OK);
+		ck_assert_uint_eq(embed_run(&e, &pool, rgb, true, &a, NULL),
+				  ST_OK);
+		ck_assert_uint_eq(embed_run(&e, &pool, turned, true, &b, NULL),
+				  ST_OK);
+		ck_assert_mem_eq(a.v, b.v, sizeof(a.v));
+		ck_assert_mem_ne(a.v, plain.v, sizeof(a.v));
+		ck_assert_float_gt(template_cosine(&a, &plain),
+				   template_cosine(&plain, &mirrored));
+		ck_assert_float_eq(a.length, plain.length);
+		ck_assert_float_eq(b.length, mirrored.length);
+		model_close(&m);
+		free(block);
+	}
+}
+END_TEST
+
 Suite *suite_face(void)
 {
 	Suite *s = suite_create("face");
@@ -292,6 +341,8 @@ Suite *suite_face(void)
 	tcase_add_test(t, a_face_outside_the_picture_is_black);
 	tcase_add_test(t, a_quantised_template_keeps_direction_and_length);
 	tcase_add_test(t, an_embedding_without_direction_is_refused);
+	tcase_add_test(t,
+		       a_crop_and_its_mirror_image_enrol_as_the_same_template);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -1,11 +1,13 @@
 /* The loader believes nothing: every field of a good file is damaged in turn.
  */
 #include <check.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "face/embed.h"
 #include "golden.h"
 #include "model/crc32.h"
 #include "model/model.h"
@@ -141,10 +143,98 @@ START_TEST(another_version_is_named)
 	struct fgm_header *h = (void *)file;
 	struct errinfo err;
 
-	h->version = 2;
+	h->version = 1;
 	mend();
 	ck_assert_uint_eq(view(&err), ST_BAD_MODEL);
-	ck_assert_ptr_nonnull(strstr(err.text, "version 2"));
+	ck_assert_ptr_nonnull(strstr(err.text, "version 1, this build reads"));
+	h->version = 9;
+	mend();
+	ck_assert_uint_eq(view(&err), ST_BAD_MODEL);
+	ck_assert_ptr_nonnull(strstr(err.text, "version 9"));
+}
+END_TEST
+
+/* Whether the loader complains of this table once v holds x. */
+static void refuses(float *v, float x, const char *table)
+{
+	struct errinfo err;
+	float good = *v;
+
+	*v = x;
+	mend();
+	ck_assert_msg(view(&err) == ST_BAD_MODEL, "%s: %g", table, (double)x);
+	ck_assert_str_eq(err.text, table);
+	*v = good;
+	mend();
+	ck_assert_uint_eq(view(&err), ST_OK);
+}
+
+START_TEST(tables_must_rise_or_fall_within_their_limits)
+{
+	const struct fgm_header *h = (const void *)file;
+	struct fgm_cut *c = (void *)(file + h->cuts_off);
+	struct fgm_quality *q = (void *)(file + h->quality_off);
+	static const float bad_lengths[] = { 0.0f, -1.0f, 1e30f, INFINITY,
+					     NAN };
+
+	ck_assert_uint_eq(h->cut_count, 2);
+	ck_assert_uint_eq(h->quality_count, 3);
+	refuses(&c[1].fmr, c[0].fmr, "threshold table");
+	refuses(&c[1].score, c[0].score - 0.1f, "threshold table");
+	refuses(&c[0].fmr, NAN, "threshold table");
+	for (int i = 0; i < 3; i++)
+		for (int k = 0; k < 5; k++)
+			refuses(&q[i].length, bad_lengths[k], "quality table");
+	refuses(&q[1].share, q[0].share, "quality table");
+	refuses(&q[1].length, q[0].length, "quality table");
+	refuses(&q[2].share, 1.1f, "quality table");
+	refuses(&q[0].share, -0.1f, "quality table");
+	refuses(&q[1].share, NAN, "quality table");
+}
+END_TEST
+
+START_TEST(a_table_that_is_too_long_or_out_of_place_is_refused)
+{
+	struct fgm_header *h = (void *)file;
+	const struct fgm_header good = *h;
+	struct errinfo err;
+
+	h->quality_count = 33;
+	mend();
+	ck_assert_uint_eq(view(&err), ST_BAD_MODEL);
+	*h = good;
+	h->quality_off = (uint32_t)bytes - 20;
+	mend();
+	ck_assert_uint_eq(view(&err), ST_BAD_MODEL);
+	*h = good;
+	h->quality_off += 1;
+	mend();
+	ck_assert_uint_eq(view(&err), ST_BAD_MODEL);
+}
+END_TEST
+
+START_TEST(an_embedder_needs_both_tables)
+{
+	struct golden_embedder all[EMBEDDERS_MAX];
+	struct fgm_header *h;
+	struct embedder e;
+	struct model m;
+
+	golden_embedders(all);
+	free(file);
+	file = golden_file(golden_path(all[0].path), &bytes);
+	h = (void *)file;
+	for (int i = 0; i < 3; i++) {
+		const struct fgm_header good = *h;
+
+		h->cut_count = i == 1 ? 0 : good.cut_count;
+		h->quality_count = i == 2 ? 0 : good.quality_count;
+		mend();
+		ck_assert_uint_eq(model_view(&m, file, bytes, NULL), ST_OK);
+		ck_assert_uint_eq(embed_open(&e, &m, k_select(NULL), NULL),
+				  i == 0 ? ST_OK : ST_BAD_MODEL);
+		*h = good;
+	}
 }
 END_TEST
 
@@ -180,12 +270,15 @@ END_TEST
 
 START_TEST(the_shipped_models_are_small_enough)
 {
-	size_t n;
+	struct golden_embedder all[EMBEDDERS_MAX];
+	size_t count = golden_embedders(all), n;
 
 	free(golden_file(golden_path("models/mtcnn.fgm"), &n));
 	ck_assert_uint_le(n, 1000000);
-	free(golden_file(golden_path("models/embedder-accurate.fgm"), &n));
-	ck_assert_uint_lt(n, 1000000);
+	for (size_t i = 0; i < count; i++) {
+		free(golden_file(golden_path(all[i].path), &n));
+		ck_assert_uint_lt(n, 1000000);
+	}
 }
 END_TEST
 
@@ -201,6 +294,9 @@ Suite *suite_model(void)
 	tcase_add_test(t, every_shorter_file_is_refused);
 	tcase_add_test(t, every_damaged_field_is_refused_or_harmless);
 	tcase_add_test(t, another_version_is_named);
+	tcase_add_test(t, tables_must_rise_or_fall_within_their_limits);
+	tcase_add_test(t, a_table_that_is_too_long_or_out_of_place_is_refused);
+	tcase_add_test(t, an_embedder_needs_both_tables);
 	tcase_add_test(t, sums_that_could_leave_int32_are_refused);
 	tcase_add_test(t, a_missing_file_and_a_folder_are_errors);
 	tcase_add_test(t, the_shipped_models_are_small_enough);

@@ -1,5 +1,6 @@
 /* Nets against the golden tensors of the Python implementation. */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,21 +91,29 @@ START_TEST(the_detector_nets_are_exact)
 }
 END_TEST
 
-START_TEST(the_embedder_is_exact)
+START_TEST(every_embedder_is_exact)
 {
-	check_layers("models/embedder-accurate.fgm", "embed", "embed.bin");
+	struct golden_embedder all[EMBEDDERS_MAX];
+	size_t n = golden_embedders(all);
+
+	for (size_t i = 0; i < n; i++) {
+		char golden[128];
+
+		snprintf(golden, sizeof(golden), "embed-%s.bin", all[i].name);
+		check_layers(all[i].path, "embed", golden);
+	}
 }
 END_TEST
 
 /* No two tensors that are alive at the same time may share a byte, and the
  * scratch lies behind them all. */
-START_TEST(live_tensors_do_not_overlap)
+static void check_overlap(const char *path)
 {
 	struct model m;
 	struct nn_plan plan;
 	const struct fgm_net *net;
 
-	open_model(&m, "models/embedder-accurate.fgm");
+	open_model(&m, path);
 	net = model_net(&m, "embed");
 	ck_assert_uint_eq(nn_plan_make(&plan, &m, net, 112, 112, NULL), ST_OK);
 	for (unsigned i = 0; i < net->layer_count; i++) {
@@ -128,6 +137,15 @@ START_TEST(live_tensors_do_not_overlap)
 				  plan.scratch_offset);
 	}
 	model_close(&m);
+}
+
+START_TEST(live_tensors_do_not_overlap)
+{
+	struct golden_embedder all[EMBEDDERS_MAX];
+	size_t n = golden_embedders(all);
+
+	for (size_t i = 0; i < n; i++)
+		check_overlap(all[i].path);
 }
 END_TEST
 
@@ -179,7 +197,7 @@ Suite *suite_nn(void)
 	tcase_add_test(t, every_layer_of_an_s16_net_is_exact);
 	tcase_add_test(t, every_layer_of_an_f32_net_is_exact);
 	tcase_add_test(t, the_detector_nets_are_exact);
-	tcase_add_test(t, the_embedder_is_exact);
+	tcase_add_test(t, every_embedder_is_exact);
 	tcase_add_test(t, live_tensors_do_not_overlap);
 	tcase_add_test(t, the_embedder_needs_what_it_always_needed);
 	tcase_add_test(t, refuses_an_input_too_small_for_the_net);

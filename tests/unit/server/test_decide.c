@@ -72,13 +72,46 @@ START_TEST(a_score_at_the_cut_is_a_match)
 {
 	const char *reason;
 
-	ck_assert_uint_eq(decide_score(0.5f, 0.5f, &reason), DECIDE_ALLOW);
+	ck_assert_uint_eq(decide_score(0.5f, 0.5f, false, &reason),
+			  DECIDE_ALLOW);
 	ck_assert_str_eq(reason, "match");
-	ck_assert_uint_eq(decide_score(0.4999f, 0.5f, &reason), DECIDE_DENY);
+	ck_assert_uint_eq(decide_score(0.4999f, 0.5f, false, &reason),
+			  DECIDE_DENY);
 	ck_assert_str_eq(reason, "below_threshold");
 	/* Whatever went wrong with a score, it opens nothing. */
-	ck_assert_uint_eq(decide_score(__builtin_nanf(""), 0.5f, &reason),
-			  DECIDE_DENY);
+	ck_assert_uint_eq(
+		decide_score(__builtin_nanf(""), 0.5f, false, &reason),
+		DECIDE_DENY);
+}
+END_TEST
+
+START_TEST(a_poor_picture_is_unsure_whatever_its_score)
+{
+	static const float scores[] = { -1.0f, 0.4f, 0.5f, 1.0f };
+	const char *reason;
+
+	for (int i = 0; i < 4; i++) {
+		ck_assert_uint_eq(decide_score(scores[i], 0.5f, true, &reason),
+				  DECIDE_UNSURE);
+		ck_assert_str_eq(reason, "low_quality");
+	}
+}
+END_TEST
+
+START_TEST(quality_is_good_enough_from_its_minimum_on)
+{
+	struct errinfo err;
+
+	ck_assert_uint_eq(decide_quality(3.0f, 3, NULL), ST_OK);
+	ck_assert_uint_eq(decide_quality(0.0f, 0, NULL), ST_OK);
+	err_clear(&err);
+	ck_assert_uint_eq(decide_quality(2.97f, 3, &err), ST_LOW_QUALITY);
+	ck_assert_int_eq(err.limit, 3);
+	ck_assert_int_eq(err.found, 2);
+	/* Never rounded up to what would have been enough. */
+	ck_assert_ptr_nonnull(strstr(err.text, "2.9 of 100, 3 is needed"));
+	ck_assert_uint_eq(decide_quality(__builtin_nanf(""), 0, NULL),
+			  ST_LOW_QUALITY);
 }
 END_TEST
 
@@ -100,6 +133,8 @@ Suite *suite_decide(void)
 	tcase_add_test(t, a_face_too_small_says_how_small);
 	tcase_add_test(t, the_rate_of_one_comparison_falls_with_the_gallery);
 	tcase_add_test(t, a_score_at_the_cut_is_a_match);
+	tcase_add_test(t, a_poor_picture_is_unsure_whatever_its_score);
+	tcase_add_test(t, quality_is_good_enough_from_its_minimum_on);
 	tcase_add_test(t, words_are_those_of_the_api);
 	suite_add_tcase(s, t);
 	return s;
