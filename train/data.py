@@ -110,7 +110,7 @@ def decode(rows, cache=None):
         key = hashlib.sha256(repr(rows).encode()).hexdigest()[:16]
         path = os.path.join(cache, f"pixels-{key}.npy")
         if os.path.exists(path):
-            return np.load(path)
+            return np.load(path, mmap_mode="c")  # shared by runs side by side
     jobs = [rows[i:i + CHUNK] for i in range(0, len(rows), CHUNK)]
     out, at = None, 0
     with concurrent.futures.ProcessPoolExecutor(PROCESSES) as pool:
