@@ -23,11 +23,14 @@ struct cli {
 	bool json;
 	/* evaluate */
 	const char *pairs, *images, *errata, *attributes, *curves;
-	bool margin;	    /* --align margin */
+	bool margin;	    /* --align margin; align as well */
 	bool all_impostors; /* --all-impostors */
 	unsigned threads;   /* 0: one per processor */
+	/* embed */
+	bool aligned; /* --aligned */
 	/* align */
-	bool centre; /* --face centre */
+	bool centre;   /* --face centre */
+	unsigned side; /* --side, 0: ENGINE_CROP_PX */
 	/* what is not an option: strings of argv */
 	char **args;
 	size_t arg_count;

@@ -30,11 +30,15 @@ static const char usage[] =
 	"  --config FILE            configuration file (see facegate.conf)\n"
 	"  --KEY=VALUE              any configuration key\n"
 	"  --face largest|centre    align: which face (default: largest)\n"
+	"  --side N                 align: pixels of the crop's side (default: "
+	"112)\n"
 	"  --threads N              evaluate: threads (default: all "
 	"processors)\n"
-	"  --align points|margin    evaluate: five-point alignment (default), "
-	"or\n"
-	"                           the box with a fixed margin\n"
+	"  --align points|margin    evaluate, align: five-point alignment "
+	"(default),\n"
+	"                           or the box with a fixed margin\n"
+	"  --aligned                embed: the files are crops written by "
+	"align\n"
 	"  --all-impostors          evaluate: all comparisons of all pictures\n"
 	"  --errata FILE            evaluate: label errors to leave out\n"
 	"  --attributes FILE        evaluate: error rates of groups of people\n"
@@ -61,7 +65,7 @@ static const struct command {
 	{ "version", cli_version, 0, 0 },
 };
 
-/* Options of one command each; every other option is a configuration key. */
+/* Options of one or two commands; every other option is a configuration key. */
 enum option {
 	PAIRS,
 	IMAGES,
@@ -71,21 +75,26 @@ enum option {
 	THREADS,
 	ALIGN,
 	ALL_IMPOSTORS,
-	FACE
+	FACE,
+	ALIGNED,
+	SIDE
 };
 static const struct {
 	const char *name, *command;
 	bool takes_value;
+	const char *also; /* another command, or NULL */
 } options[] = {
-	[PAIRS] = { "pairs", "evaluate", true },
-	[IMAGES] = { "images", "evaluate", true },
-	[ERRATA] = { "errata", "evaluate", true },
-	[ATTRIBUTES] = { "attributes", "evaluate", true },
-	[CURVES] = { "curves", "evaluate", true },
-	[THREADS] = { "threads", "evaluate", true },
-	[ALIGN] = { "align", "evaluate", true },
-	[ALL_IMPOSTORS] = { "all-impostors", "evaluate", false },
-	[FACE] = { "face", "align", true },
+	[PAIRS] = { "pairs", "evaluate", true, NULL },
+	[IMAGES] = { "images", "evaluate", true, NULL },
+	[ERRATA] = { "errata", "evaluate", true, NULL },
+	[ATTRIBUTES] = { "attributes", "evaluate", true, NULL },
+	[CURVES] = { "curves", "evaluate", true, NULL },
+	[THREADS] = { "threads", "evaluate", true, NULL },
+	[ALIGN] = { "align", "evaluate", true, "align" },
+	[ALL_IMPOSTORS] = { "all-impostors", "evaluate", false, NULL },
+	[FACE] = { "face", "align", true, NULL },
+	[SIDE] = { "side", "align", true, NULL },
+	[ALIGNED] = { "aligned", "embed", false, NULL },
 };
 #define OPTION_COUNT (sizeof(options) / sizeof(options[0]))
 
@@ -101,12 +110,24 @@ static enum status choose(const char *name, const char *value,
 		       value, first, second);
 }
 
+static enum status number(const char *value, unsigned least, unsigned most,
+			  const char *name, unsigned *out, struct errinfo *err)
+{
+	char *end;
+	unsigned long n = strtoul(value, &end, 10);
+
+	if (*value < '0' || *value > '9' || *end != '\0' || n < least ||
+	    n > most)
+		return err_set(err, ST_BAD_CONFIG,
+			       "--%s: %.40s is not within %u and %u", name,
+			       value, least, most);
+	*out = (unsigned)n;
+	return ST_OK;
+}
+
 static enum status set_option(struct cli *cli, enum option o, const char *value,
 			      struct errinfo *err)
 {
-	char *end;
-	unsigned long n;
-
 	switch (o) {
 	case PAIRS:
 		cli->pairs = value;
@@ -129,19 +150,18 @@ static enum status set_option(struct cli *cli, enum option o, const char *value,
 	case ALIGN:
 		return choose("align", value, "points", "margin", &cli->margin,
 			      err);
+	case ALIGNED:
+		cli->aligned = true;
+		return ST_OK;
 	case FACE:
 		return choose("face", value, "largest", "centre", &cli->centre,
 			      err);
+	case SIDE:
+		return number(value, ENGINE_CROP_PX, ENGINE_CROP_MAX_PX, "side",
+			      &cli->side, err);
 	case THREADS:
-		n = strtoul(value, &end, 10);
-		if (*value < '0' || *value > '9' || *end != '\0' || n < 1 ||
-		    n > ENGINE_WORKERS_MAX)
-			return err_set(err, ST_BAD_CONFIG,
-				       "--threads: %.40s is not within 1 and "
-				       "%d",
-				       value, ENGINE_WORKERS_MAX);
-		cli->threads = (unsigned)n;
-		return ST_OK;
+		return number(value, 1, ENGINE_WORKERS_MAX, "threads",
+			      &cli->threads, err);
 	}
 	return ST_OK;
 }
@@ -191,7 +211,9 @@ static enum status take_option(struct scan *s, int *i, struct errinfo *err)
 		return ST_OK;
 	else if (o == OPTION_COUNT)
 		return cfg_set(&s->cli->cfg, name, value, err);
-	else if (strcmp(s->command, options[o].command) != 0)
+	else if (strcmp(s->command, options[o].command) != 0 &&
+		 (options[o].also == NULL ||
+		  strcmp(s->command, options[o].also) != 0))
 		return err_set(err, ST_BAD_CONFIG,
 			       "--%s is an option of %s, not of %s", name,
 			       options[o].command, s->command);

@@ -1,13 +1,11 @@
 /* detect, embed, compare and align: pictures through one engine slot. */
-#include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "cli.h"
 #include "decide.h"
+#include "evaluate.h"
+#include "ppm.h"
 #include "progress.h"
-
-#define CROP_PX 112
 
 /* One picture of a command that takes several: fills o and prints text. */
 typedef enum status picture_fn(const struct cli *cli, struct engine *e,
@@ -119,33 +117,55 @@ int cli_detect(const struct cli *cli)
 	return each_picture(cli, detect_one);
 }
 
-static enum status embed_one(const struct cli *cli, struct engine *e,
-			     const char *path, json_t *o, struct errinfo *err)
+/* The largest face of a picture as a template, and as an object of o. */
+static enum status embed_picture(struct engine *e, const char *path,
+				 struct face_template *t, json_t *o,
+				 struct errinfo *err)
 {
 	struct face faces[ENGINE_FACES_MAX];
 	struct picture_info info;
-	struct face_template t;
 	size_t n;
 	enum status st = cli_load(e, 0, path, &info, faces, &n, err);
-	json_t *v;
 
 	if (st == ST_OK && n == 0)
 		st = err_set(err, ST_NO_FACE, "no face was found");
 	if (st == ST_OK)
-		st = engine_embed(e, 0, &faces[0], &t, err);
+		st = engine_embed(e, 0, &faces[0], t, err);
+	if (st != ST_OK)
+		return st;
+	json_object_set_new(o, "face", cli_face_json(&faces[0]));
+	json_object_set_new(
+		o, "quality",
+		jsonvalue_quality(engine_quality(e, t), &faces[0], t));
+	return ST_OK;
+}
+
+static enum status embed_crop(struct engine *e, const char *path,
+			      struct face_template *t, struct errinfo *err)
+{
+	uint8_t rgb[ENGINE_CROP_PX * ENGINE_CROP_PX * 3];
+	enum status st = ppm_read(path, ENGINE_CROP_PX, rgb, err);
+
+	return st == ST_OK ? engine_embed_crop(e, 0, rgb, t, err) : st;
+}
+
+static enum status embed_one(const struct cli *cli, struct engine *e,
+			     const char *path, json_t *o, struct errinfo *err)
+{
+	struct face_template t;
+	enum status st = cli->aligned ? embed_crop(e, path, &t, err)
+				      : embed_picture(e, path, &t, o, err);
+	json_t *v;
+
 	if (st != ST_OK)
 		return st;
 	v = json_array();
 	for (int k = 0; k < TEMPLATE_DIM; k++)
 		json_array_append_new(v, json_integer(t.v[k]));
 	json_object_set_new(o, "model", json_string(engine_info(e)->model_id));
-	json_object_set_new(o, "face", cli_face_json(&faces[0]));
 	json_object_set_new(o, "template", v);
 	json_object_set_new(o, "scale", json_real((double)t.scale));
 	json_object_set_new(o, "length", json_real((double)t.length));
-	json_object_set_new(
-		o, "quality",
-		jsonvalue_quality(engine_quality(e, &t), &faces[0], &t));
 	if (cli->json)
 		return ST_OK;
 	printf("%s:", path);
@@ -239,25 +259,11 @@ int cli_compare(const struct cli *cli)
 	return match ? EXIT_MATCH : EXIT_NO_MATCH;
 }
 
-static enum status write_ppm(const char *path, const uint8_t *rgb,
-			     struct errinfo *err)
-{
-	FILE *f = fopen(path, "wbe");
-	bool ok;
-
-	if (f == NULL)
-		return err_set(err, ST_IO_ERROR, "%s", strerror(errno));
-	ok = fprintf(f, "P6\n%d %d\n255\n", CROP_PX, CROP_PX) > 0 &&
-	     fwrite(rgb, CROP_PX * CROP_PX * 3, 1, f) == 1;
-	if (fclose(f) != 0 || !ok)
-		return err_set(err, ST_IO_ERROR, "%s", strerror(errno));
-	return ST_OK;
-}
-
 int cli_align(const struct cli *cli)
 {
-	uint8_t rgb[CROP_PX * CROP_PX * 3];
-	struct face faces[ENGINE_FACES_MAX];
+	static uint8_t rgb[ENGINE_CROP_MAX_PX * ENGINE_CROP_MAX_PX * 3];
+	unsigned side = cli->side > 0 ? cli->side : ENGINE_CROP_PX;
+	struct face faces[ENGINE_FACES_MAX], cropped;
 	const char *blame = cli->args[0];
 	struct picture_info info;
 	struct engine *e = NULL;
@@ -276,10 +282,13 @@ int cli_align(const struct cli *cli)
 	if (st != ST_OK)
 		goto done;
 	at = cli->centre ? cli_central_face(faces, n, &info) : 0;
-	st = engine_align(e, 0, &faces[at], rgb, &err);
+	cropped = faces[at];
+	if (cli->margin)
+		evaluate_margin_crop(&cropped);
+	st = engine_align(e, 0, &cropped, side, rgb, &err);
 	if (st == ST_OK) {
 		blame = cli->args[1];
-		st = write_ppm(cli->args[1], rgb, &err);
+		st = ppm_write(cli->args[1], side, rgb, &err);
 	}
 	if (st == ST_OK && cli->json)
 		cli_print_json(json_pack("{s:o, s:o, s:i, s:i, s:o}", "picture",

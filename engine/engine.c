@@ -303,8 +303,8 @@ enum status engine_detect(struct engine *e, unsigned slot, struct face *faces,
 }
 
 enum status engine_align(struct engine *e, unsigned slot,
-			 const struct face *face, uint8_t *rgb,
-			 struct errinfo *err)
+			 const struct face *face, unsigned side_px,
+			 uint8_t *rgb, struct errinfo *err)
 {
 	struct worker *w = &e->worker[slot];
 	uint64_t start = e->now_us();
@@ -319,9 +319,30 @@ enum status engine_align(struct engine *e, unsigned slot,
 		marks[i][1] = to_work(face->landmarks[i][1], w->info.height_px,
 				      w->info.work_height_px);
 	}
-	st = align_face(&w->picture, (const float(*)[2])marks, rgb, err);
+	st = align_framed(&w->picture, (const float(*)[2])marks, side_px, rgb,
+			  err);
 	w->receipt.align_us += e->now_us() - start;
 	return st;
+}
+
+static enum status embed_crop(struct engine *e, unsigned slot,
+			      const uint8_t *rgb, bool mirror,
+			      struct face_template *out, struct errinfo *err)
+{
+	struct worker *w = &e->worker[slot];
+	uint64_t start = e->now_us();
+	enum status st = embed_run(&e->embedder, &w->pool, rgb, mirror, out,
+				   err);
+
+	w->receipt.embed_us += e->now_us() - start;
+	return st;
+}
+
+enum status engine_embed_crop(struct engine *e, unsigned slot,
+			      const uint8_t *rgb, struct face_template *out,
+			      struct errinfo *err)
+{
+	return embed_crop(e, slot, rgb, false, out, err);
 }
 
 static enum status align_and_embed(struct engine *e, unsigned slot,
@@ -332,17 +353,14 @@ static enum status align_and_embed(struct engine *e, unsigned slot,
 	struct worker *w = &e->worker[slot];
 	struct arena_mark mark = arena_get_mark(&w->pool);
 	uint8_t *crop = arena_tail(&w->pool, CROP_BYTES);
-	uint64_t start;
 	enum status st;
 
 	if (crop == NULL)
 		return err_set(err, ST_INTERNAL, "no room for a crop");
-	st = engine_align(e, slot, face, crop, err);
-	start = e->now_us();
+	st = engine_align(e, slot, face, ALIGN_SIDE_PX, crop, err);
 	if (st == ST_OK)
-		st = embed_run(&e->embedder, &w->pool, crop, mirror, out, err);
+		st = embed_crop(e, slot, crop, mirror, out, err);
 	arena_release(&w->pool, mark);
-	w->receipt.embed_us += e->now_us() - start;
 	return st;
 }
 

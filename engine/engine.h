@@ -103,11 +103,22 @@ enum status engine_embed_enrolment(struct engine *e, unsigned slot,
 				   struct face_template *out,
 				   struct errinfo *err) MUST_CHECK;
 
-/* The aligned 112x112 RGB crop of a face (rows without padding), written to
- * the caller's rgb[112 * 112 * 3]: for tools and training, not for serving. */
+/* The aligned RGB crop of a face (rows without padding), written to the
+ * caller's rgb[side_px * side_px * 3]: for tools and training, not for
+ * serving. side_px is 112, what the embedder sees, or up to ENGINE_CROP_MAX_PX:
+ * then the crop is in the middle, enlarged by the largest whole number that
+ * fits, with its surroundings around it. */
+#define ENGINE_CROP_PX	   112
+#define ENGINE_CROP_MAX_PX 512
 enum status engine_align(struct engine *e, unsigned slot,
-			 const struct face *face, uint8_t *rgb,
-			 struct errinfo *err) MUST_CHECK;
+			 const struct face *face, unsigned side_px,
+			 uint8_t *rgb, struct errinfo *err) MUST_CHECK;
+
+/* Embeds such a crop, from rgb[112 * 112 * 3]; needs no picture. ST_NO_FACE
+ * when it has no features. */
+enum status engine_embed_crop(struct engine *e, unsigned slot,
+			      const uint8_t *rgb, struct face_template *out,
+			      struct errinfo *err) MUST_CHECK;
 
 /* What the slot's request has cost since engine_begin. */
 struct engine_receipt {

@@ -97,6 +97,17 @@ static void sample(const struct image *img, float x, float y, uint32_t sum[3])
 enum status align_face(const struct image *img, const float landmarks[5][2],
 		       uint8_t *rgb, struct errinfo *err)
 {
+	return align_framed(img, landmarks, ALIGN_SIDE_PX, rgb, err);
+}
+
+enum status align_framed(const struct image *img, const float landmarks[5][2],
+			 unsigned side_px, uint8_t *rgb, struct errinfo *err)
+{
+	/* Crop pixels a frame pixel, and where the crop begins. For 112 pixels
+	 * they change no bit. */
+	unsigned times = side_px / ALIGN_SIDE_PX;
+	float zoom = 1.0f / (float)times, shift = 0.5f * zoom - 0.5f;
+	float border = (float)(side_px - times * ALIGN_SIDE_PX) / 2.0f;
 	struct similarity t;
 	float step;
 	int n;
@@ -104,21 +115,24 @@ enum status align_face(const struct image *img, const float landmarks[5][2],
 	if (!fit(landmarks, &t))
 		return err_set(err, ST_NO_FACE,
 			       "the landmarks do not form a face");
-	step = sqrtf(t.a * t.a + t.b * t.b); /* picture pixels a crop pixel */
+	/* Picture pixels a pixel. */
+	step = sqrtf(t.a * t.a + t.b * t.b) * zoom;
 	n = step < 1.5f ? 1 : step < 2.5f ? 2 : step < 3.5f ? 3 : SAMPLES_MAX;
-	for (int y = 0; y < ALIGN_SIDE_PX; y++) {
-		for (int x = 0; x < ALIGN_SIDE_PX; x++) {
+	for (unsigned y = 0; y < side_px; y++) {
+		for (unsigned x = 0; x < side_px; x++) {
 			uint32_t sum[3] = { 0, 0, 0 };
 			uint32_t unit = (uint32_t)(n * n)
 					<< (2 * FRACTION_BITS);
 
 			for (int k = 0; k < n * n; k++) {
-				float sx = (float)x +
+				float fx = (float)x +
 					   ((float)(k % n) + 0.5f) / (float)n -
 					   0.5f;
-				float sy = (float)y +
+				float fy = (float)y +
 					   ((float)(k / n) + 0.5f) / (float)n -
 					   0.5f;
+				float sx = (fx - border) * zoom + shift;
+				float sy = (fy - border) * zoom + shift;
 				float ix = t.a * sx + t.b * sy + t.tx;
 				float iy = -t.b * sx + t.a * sy + t.ty;
 

@@ -189,6 +189,59 @@ class Align(Case):
         self.assertEqual([x, y, width, height],
                          faces[found["chosen"]]["box"])
 
+    def crop(self, *options):
+        """The pixels of a crop as rows of bytes, and their side."""
+        out = self.folder / "crop.ppm"
+        self.result("align", BIDEN[1], out, *options)
+        kind, size, _, pixels = out.read_bytes().split(b"\n", 3)
+        width, height = map(int, size.split())
+        self.assertEqual((kind, width), (b"P6", height))
+        self.assertEqual(len(pixels), 3 * width * height)
+        return [pixels[i:i + 3 * width]
+                for i in range(0, len(pixels), 3 * width)]
+
+    def test_larger_crop_has_the_crop_in_its_middle(self):
+        small, large = self.crop(), self.crop("--side", "128")
+        self.assertEqual(len(large), 128)
+        middle = [row[24:-24] for row in large[8:-8]]
+        apart = sum(abs(a - b) for s, m in zip(small, middle)
+                    for a, b in zip(s, m)) / (112 * 112 * 3)
+        self.assertLess(apart, 0.1)
+
+    def test_much_larger_crop_enlarges_it(self):
+        small, large = self.crop(), self.crop("--side=250")
+        self.assertEqual(len(large), 250)
+        # The mean of two by two pixels in the middle is one of the crop.
+        apart = 0
+        for y, row in enumerate(small):
+            for i, value in enumerate(row):
+                x, ch = divmod(i, 3)
+                four = [large[13 + 2 * y + dy][3 * (13 + 2 * x + dx) + ch]
+                        for dy in (0, 1) for dx in (0, 1)]
+                apart += abs(sum(four) / 4 - value)
+        self.assertLess(apart / (112 * 112 * 3), 3)
+
+    def test_margin_crop_is_another_one(self):
+        self.assertNotEqual(self.crop(), self.crop("--align", "margin"))
+
+    def test_crop_embeds_to_the_template_of_its_picture(self):
+        out = self.folder / "crop.ppm"
+        self.result("align", BIDEN[1], out)
+        crop = self.result("embed", out, "--aligned")
+        picture = self.result("embed", BIDEN[1])
+        for key in ("template", "scale", "length", "model"):
+            self.assertEqual(crop[key], picture[key])
+        self.assertNotIn("face", crop)
+
+    def test_file_that_is_no_crop_is_refused(self):
+        out = self.folder / "crop.ppm"
+        self.result("align", BIDEN[1], out)
+        data = out.read_bytes()
+        for wrong in (data[:-1], data + b"x", b"", data.replace(b"112", b"113")):
+            out.write_bytes(wrong)
+            self.assert_refused("not a crop", "embed", out, "--aligned")
+        self.assert_refused("No such file", "embed", "/nowhere", "--aligned")
+
     def test_picture_without_a_face_gives_1_and_no_file(self):
         grey = self.write("grey.jpg", grey_jpeg())
         out = self.folder / "crop.ppm"
@@ -306,6 +359,12 @@ class CommandLine(Case):
                  "detect", "--pairs", "x", "y"],
                 ["--face is an option of align", "embed", "--face=centre",
                  "x"],
+                ["--side: 111 is not within 112 and 512", "align", "a", "b",
+                 "--side=111"],
+                ["--aligned is an option of embed", "detect", "--aligned",
+                 "x"],
+                ["--align is an option of evaluate", "embed",
+                 "--align=margin", "x"],
                 ["--face: left", "align", "a", "b", "--face", "left"],
                 ["pool_kib", "budget", "--pool_kib=lots"]):
             with self.subTest(args=args):

@@ -5,7 +5,8 @@
         --name accurate --out models/embedder-accurate.fgm
 
 1. Hidden channels are evened out: PReLU is positively homogeneous, so a channel
-   divided by its range is undone in the weights of the layer that reads it.
+   divided by its range is undone in the weights of the layer that reads it. ReLU6
+   is not; its channels stay as they are, and its ends are the ends of the 8 bits.
 2. Each tensor gets one 8-bit range, from extreme percentiles on crops.
 3. Weights get one step per output channel, chosen for the least squared error.
 4. Biases are corrected layer by layer for the mean error that rounding leaves.
@@ -46,7 +47,7 @@ class Float:
             self.layers.append(dict(
                 name=name, w=w, b=z[f"{name}.bias"].astype(np.float64),
                 slope=z[f"{name}.prelu"].astype(np.float64) if f"{name}.prelu" in z else None,
-                dw=s["kind"] == "depthwise", stride=stride, pad=pad,
+                dw=s["kind"] == "depthwise", stride=stride, pad=pad, relu6=s.get("act") == "relu6",
                 residual=block_in if s.get("residual") else None))
 
     def run(self, x, every=False):
@@ -59,6 +60,8 @@ class Float:
                          groups=l["w"].shape[0] if l["dw"] else 1)
             if l["slope"] is not None:
                 y = F.prelu(y, torch.from_numpy(l["slope"]).float())
+            if l["relu6"]:
+                y = F.relu6(y)
             if l["residual"] is not None:
                 y = y + tensors[l["residual"]]
             tensors.append(y)
@@ -89,7 +92,7 @@ def even_out(net, ranges):
         read_elsewhere = any(m["residual"] == i + 1 for m in net.layers)
         starts_block = nxt["name"].endswith(".expand") and any(
             m["residual"] == i + 1 for m in net.layers)
-        if l["residual"] is not None or read_elsewhere or starts_block:
+        if l["residual"] is not None or read_elsewhere or starts_block or l["relu6"]:
             continue
         r = np.maximum(np.abs(ranges[i + 1]).max(1), 1e-6)
         l["w"] /= r[:, None, None, None]
@@ -122,7 +125,10 @@ def scale_zero(lo, hi):
 
 def convert(net, ranges, x, rgb):
     """Quantises layer by layer; x and rgb are the same crops, float and 0..255."""
-    params = [(1 / 128, 0)] + [scale_zero(r[:, 0].min(), r[:, 1].max()) for r in ranges[1:]]
+    params = [(1 / 128, 0)]
+    for l, r in zip(net.layers, ranges[1:]):
+        top = min(r[:, 1].max(), 6 / MARGIN) if l["relu6"] else r[:, 1].max()
+        params.append(scale_zero(r[:, 0].min(), top))
     out = fgm.Net("embed", 112, 112, 3, fgm.S8, [])
     ints = [intsim.pixels(rgb, fgm.S8)]
     floats = net.run(x, every=True)
@@ -138,7 +144,7 @@ def convert(net, ranges, x, rgb):
         if res is not None:
             args.update(residual=res, res_scale=params[res][0] / s_out, res_zero=params[res][1])
         q = quantise.quantise(l["w"], l["b"], **args)
-        if l["slope"] is None:
+        if l["slope"] is None and not l["relu6"]:
             # Mean error of what the layer adds, given the integers it really gets.
             acc = intsim.sums(ints[i], q)
             real = acc.astype(np.float64) * q.scale.astype(np.float64) * args["out_scale"]
