@@ -6,13 +6,13 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 
 import numpy as np
 import torch
 
 from . import baselines, data, evaluate, fit, nets
+from .export import embedder
 
 CONFIGS = "train/configs"
 RUNS = {"plain CNN, softmax": "plain-cnn", "MobileNetV2, softmax": "paper-softmax",
@@ -20,20 +20,15 @@ RUNS = {"plain CNN, softmax": "plain-cnn", "MobileNetV2, softmax": "paper-softma
 PAPER = {"MobileNetV2, softmax": 86.32, "MobileNetV2, centre": 88.10, "MobileNetV2, joint": 88.11}
 COLUMNS = ("method", "accuracy", "accuracy_std", "tar_at_far_1e-2", "tar_at_far_1e-3",
            "int8_accuracy", "int8_bytes", "engine_ms", "held_out_tar_1e-2", "paper_accuracy")
-# The file needs a table of cuts; nothing here uses it.
-CUTS = "fmr,score\n1e-2,0.3\n1e-4,0.5\n"
 
 
 def engine(net, args, config, folder):
     """The int8 file's size, accuracy and time: exported, then run by the daemon's code."""
-    with open(f"{folder}/cuts.csv", "w") as f:
-        f.write(CUTS)
     shutil.copy("models/mtcnn.fgm", folder)
     pictures = sorted(os.path.join(config["data"]["root"], n)
                       for n in os.listdir(config["data"]["root"]) if n.endswith(".zip"))
-    subprocess.run([sys.executable, "-m", "train.export.embedder", "--net", net, "--crops",
-                    *(pictures or [config["data"]["root"]]), "--cuts", f"{folder}/cuts.csv",
-                    "--name", "table1", "--out", f"{folder}/embedder-table1.fgm"], check=True)
+    embedder.export(net, pictures or [config["data"]["root"]], embedder.ANY_TABLES, "table1",
+                    "made by train.table1", f"{folder}/embedder-table1.fgm")
     done = subprocess.run([args.tool, "evaluate", "--pairs", args.pairs, "--images", args.images,
                            f"--models_dir={folder}", "--embedder=table1", "--json"],
                           check=True, capture_output=True, text=True)

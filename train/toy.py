@@ -12,14 +12,13 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 
 import numpy as np
 from PIL import Image, ImageFilter
 
 from . import align, fit
-from .export import fgm, intsim
+from .export import embedder, fgm, intsim
 
 PEOPLE, PICTURES, SIDE = 24, 26, 128
 CONFIG = """
@@ -111,10 +110,8 @@ def make(folder, tool):
     models = f"{folder}/models"
     os.makedirs(models)
     shutil.copy("models/mtcnn.fgm", models)
-    subprocess.run([sys.executable, "-m", "train.export.embedder", "--net",
-                    f"{folder}/run/net.npz", "--crops", f"{folder}/pictures", "--cuts",
-                    "train/export/cuts-accurate.csv", "--quality", "train/export/quality-accurate.csv",
-                    "--name", "toy", "--out", f"{models}/embedder-toy.fgm"], check=True)
+    embedder.export(f"{folder}/run/net.npz", [f"{folder}/pictures"], embedder.ANY_TABLES, "toy",
+                    "made by train.toy", f"{models}/embedder-toy.fgm")
     count = check_engine(tool, models, folder, rng)
     print(f"engine and simulation agree bit for bit on {count} crops")
 

