@@ -44,6 +44,14 @@ typedef void evaluate_fn(void *ctx, unsigned thread, size_t i, size_t first,
 enum status evaluate_scan(const struct evaluation *ev, evaluate_fn *fn,
 			  void *ctx, struct errinfo *err) MUST_CHECK;
 
+/* Takes the score of two pictures i < j of one person. */
+typedef void evaluate_pair_fn(void *ctx, size_t i, size_t j, double score);
+
+/* Compares every two pictures of one person but the errata, person after
+ * person, on the caller's thread. */
+enum status evaluate_genuine(const struct evaluation *ev, evaluate_pair_fn *fn,
+			     void *ctx, struct errinfo *err) MUST_CHECK;
+
 /* The listed pairs: accuracy, accuracy_std, threshold, tar_at_far. */
 enum status evaluate_pairs(const struct evaluation *ev, json_t *out,
 			   struct errinfo *err) MUST_CHECK;

@@ -81,41 +81,26 @@ static void rank(const struct evaluation *ev, enum measure m, struct ranked *r)
 }
 
 struct counts {
+	const double *cuts;
+	/* Of each picture, the number of steps that it is part of. */
+	uint8_t *stays;
 	uint64_t genuine[STEPS], missed[STEPS][RATES];
 };
 
-/* A comparison stays at step s when both its pictures do. stays[i] is the
- * number of steps that picture i is part of. */
-static void count(const struct evaluation *ev, const double cuts[RATES],
-		  const uint8_t *stays, bool *skip, struct counts *c)
+/* A comparison stays at a step when both its pictures do. */
+static void count(void *ctx, size_t i, size_t j, double score)
 {
-	const struct pair_picture *p = ev->list->pictures;
-	size_t n = ev->list->picture_count;
+	struct counts *c = ctx;
+	size_t to = c->stays[i] < c->stays[j] ? c->stays[i] : c->stays[j];
 
-	memset(c, 0, sizeof(*c));
-	for (size_t i = 0; i < n; i++) {
-		bool marked = errata_mark(ev->errata, i, skip);
-
-		for (size_t j = i + 1; j < n && p[j].person == p[i].person;
-		     j++) {
-			size_t to = stays[i] < stays[j] ? stays[i] : stays[j];
-			double score;
-
-			if (skip[j])
-				continue;
-			score = (double)evaluate_score(ev, i, j);
-			for (size_t s = 0; s < to; s++) {
-				c->genuine[s]++;
-				for (size_t k = 0; k < RATES; k++)
-					c->missed[s][k] += score < cuts[k];
-			}
-		}
-		if (marked)
-			memset(skip, 0, n * sizeof(*skip));
+	for (size_t s = 0; s < to; s++) {
+		c->genuine[s]++;
+		for (size_t k = 0; k < RATES; k++)
+			c->missed[s][k] += score < c->cuts[k];
 	}
 }
 
-static json_t *counts_json(const struct counts *c, const double cuts[RATES])
+static json_t *counts_json(const struct counts *c)
 {
 	json_t *o = json_object();
 
@@ -129,7 +114,7 @@ static json_t *counts_json(const struct counts *c, const double cuts[RATES])
 
 			snprintf(key, sizeof(key), "%u", steps[s]);
 			evaluate_percent(curve, key,
-					 isnan(cuts[k]) ? NAN : share, 3);
+					 isnan(c->cuts[k]) ? NAN : share, 3);
 		}
 		cli_rate_name(rates[k], key);
 		json_object_set_new(o, key, curve);
@@ -164,24 +149,20 @@ enum status quality_report(const struct evaluation *ev,
 	size_t n = ev->list->picture_count;
 	struct ranked *r = calloc(n, sizeof(*r));
 	uint8_t *stays = calloc(n, sizeof(*stays));
-	bool *skip = calloc(n, sizeof(*skip));
 	json_t *curves = json_object();
 	enum status st = ST_OK;
 	double cuts[RATES];
 
-	for (size_t k = 0; k < RATES; k++) {
-		double fnmr;
-
-		if (!metrics_fnmr_at_fmr(h, rates[k], &fnmr, &cuts[k]))
+	for (size_t k = 0; k < RATES; k++)
+		if (!metrics_cut_at_fmr(h, rates[k], &cuts[k]))
 			cuts[k] = NAN;
-	}
-	if (r == NULL || stays == NULL || skip == NULL) {
+	if (r == NULL || stays == NULL) {
 		st = err_set(err, ST_NO_MEMORY, "no memory for %zu pictures",
 			     n);
 		goto done;
 	}
-	for (int m = 0; m < MEASURES; m++) {
-		struct counts c;
+	for (int m = 0; m < MEASURES && st == ST_OK; m++) {
+		struct counts c = { .cuts = cuts, .stays = stays };
 
 		rank(ev, (enum measure)m, r);
 		if (m == LENGTH)
@@ -194,14 +175,13 @@ enum status quality_report(const struct evaluation *ev,
 				to++;
 			stays[r[k].i] = to;
 		}
-		count(ev, cuts, stays, skip, &c);
-		json_object_set_new(curves, names[m], counts_json(&c, cuts));
+		st = evaluate_genuine(ev, count, &c, err);
+		json_object_set_new(curves, names[m], counts_json(&c));
 	}
 	json_object_set(out, "error_vs_reject", curves);
 done:
 	json_decref(curves);
 	free(r);
 	free(stays);
-	free(skip);
 	return st;
 }

@@ -91,32 +91,59 @@ static void add_rates(const struct score_histogram *h, double cuts[RATES],
 			    json_integer((json_int_t)h->impostor_count));
 }
 
-/* Counts one person's genuine comparisons, pictures [begin, end), and those
- * below each cut. skip is false throughout, before and after. */
-static size_t count_person(const struct evaluation *ev, size_t begin,
-			   size_t end, const double cuts[RATES],
-			   size_t missed[RATES], bool *skip)
+enum status evaluate_genuine(const struct evaluation *ev, evaluate_pair_fn *fn,
+			     void *ctx, struct errinfo *err)
 {
-	size_t n = 0;
+	const struct pair_picture *p = ev->list->pictures;
+	size_t n = ev->list->picture_count;
+	bool *skip = calloc(n, sizeof(*skip));
 
-	memset(missed, 0, RATES * sizeof(*missed));
-	for (size_t i = begin; i < end; i++) {
+	if (skip == NULL)
+		return err_set(err, ST_NO_MEMORY, "no memory for %zu pictures",
+			       n);
+	for (size_t i = 0; i < n; i++) {
 		bool marked = errata_mark(ev->errata, i, skip);
 
-		for (size_t j = i + 1; j < end; j++) {
-			double score;
-
-			if (skip[j])
-				continue;
-			n++;
-			score = (double)evaluate_score(ev, i, j);
-			for (size_t r = 0; r < RATES; r++)
-				missed[r] += score < cuts[r];
-		}
+		for (size_t j = i + 1; j < n && p[j].person == p[i].person; j++)
+			if (!skip[j])
+				fn(ctx, i, j, (double)evaluate_score(ev, i, j));
 		if (marked)
-			memset(skip, 0, ev->list->picture_count);
+			memset(skip, 0, n * sizeof(*skip));
 	}
-	return n;
+	free(skip);
+	return ST_OK;
+}
+
+/* Sums the rates of the persons, whose comparisons come one after another. */
+struct by_person {
+	const struct pair_picture *pictures;
+	const double *cuts;
+	unsigned person; /* at hand, with its counts */
+	size_t all, missed[RATES];
+	size_t people;
+	double sums[RATES];
+};
+
+static void finish_person(struct by_person *b)
+{
+	for (size_t r = 0; b->all > 0 && r < RATES; r++)
+		b->sums[r] += (double)b->missed[r] / (double)b->all;
+	b->people += b->all > 0;
+	b->all = 0;
+	memset(b->missed, 0, sizeof(b->missed));
+}
+
+static void count_genuine(void *ctx, size_t i, size_t j, double score)
+{
+	struct by_person *b = ctx;
+
+	(void)j;
+	if (b->pictures[i].person != b->person)
+		finish_person(b);
+	b->person = b->pictures[i].person;
+	b->all++;
+	for (size_t r = 0; r < RATES; r++)
+		b->missed[r] += score < b->cuts[r];
 }
 
 /* The mean over the persons of their own rates: in the plain rate a person of
@@ -125,26 +152,13 @@ static enum status add_person_rates(const struct evaluation *ev,
 				    const double cuts[RATES], json_t *out,
 				    struct errinfo *err)
 {
-	const struct pair_picture *p = ev->list->pictures;
-	size_t n = ev->list->picture_count, people = 0;
-	bool *skip = calloc(n, sizeof(*skip));
-	double sums[RATES] = { 0 };
+	struct by_person b = { .pictures = ev->list->pictures, .cuts = cuts };
+	enum status st = evaluate_genuine(ev, count_genuine, &b, err);
 	json_t *list;
 
-	if (skip == NULL)
-		return err_set(err, ST_NO_MEMORY, "no memory for %zu pictures",
-			       n);
-	for (size_t i = 0, end; i < n; i = end) {
-		size_t missed[RATES], all;
-
-		for (end = i; end < n && p[end].person == p[i].person;)
-			end++;
-		all = count_person(ev, i, end, cuts, missed, skip);
-		people += all > 0;
-		for (size_t r = 0; all > 0 && r < RATES; r++)
-			sums[r] += (double)missed[r] / (double)all;
-	}
-	free(skip);
+	if (st != ST_OK)
+		return st;
+	finish_person(&b);
 	list = json_object();
 	for (size_t r = 0; r < RATES; r++) {
 		char key[CLI_RATE_MAX];
@@ -152,11 +166,11 @@ static enum status add_person_rates(const struct evaluation *ev,
 		cli_rate_name(rates[r], key);
 		evaluate_percent(
 			list, key,
-			isnan(cuts[r]) ? NAN : sums[r] / (double)people, 3);
+			isnan(cuts[r]) ? NAN : b.sums[r] / (double)b.people, 3);
 	}
 	json_object_set_new(out, "fnmr_by_person", list);
 	json_object_set_new(out, "genuine_people",
-			    json_integer((json_int_t)people));
+			    json_integer((json_int_t)b.people));
 	return ST_OK;
 }
 

@@ -76,14 +76,18 @@ class Net(nn.Module):
             channels = spec["out"]
         self.layers, self.dim = nn.ModuleList(parts), channels
 
-    def forward(self, x):
+    def run(self, x, start, stop):
+        """Layers start .. stop - 1 alone; no residual may reach in from before."""
         block = None
-        for layer in self.layers:
+        for layer in self.layers[start:stop]:
             if layer.spec["name"].endswith(".expand"):
                 block = x
             y = layer(x)
             x = y + block if layer.spec.get("residual") else y
-        return x.flatten(1)
+        return x
+
+    def forward(self, x):
+        return self.run(x, 0, len(self.layers)).flatten(1)
 
     def train(self, mode=True):
         """Frozen layers stay as they are, with the statistics of their batch norm."""

@@ -31,16 +31,6 @@ def index_of(net, name):
     return next(i for i, l in enumerate(net.layers) if l.spec["name"] == name)
 
 
-def run(net, x, start, stop):
-    block = None
-    for layer in net.layers[start:stop]:
-        if layer.spec["name"].endswith(".expand"):
-            block = x
-        y = layer(x)
-        x = y + block if layer.spec.get("residual") else y
-    return x
-
-
 class Maps:
     """The teacher's maps at the ends of the stages, standardised by channel, and its
     raw embeddings."""
@@ -56,7 +46,7 @@ class Maps:
         for i in range(0, len(x), TEACHER_BATCH):
             y, row = x[i:i + TEACHER_BATCH], []
             for start, stop in zip(self.cuts, self.cuts[1:]):
-                y = run(self.net, y, start, stop)
+                y = self.net.run(y, start, stop)
                 row.append(y)
             parts.append(row)
         maps = [torch.cat(p) for p in zip(*parts)]
@@ -93,7 +83,7 @@ def train(config, device):
         maps, embedding = teacher.of(x)
         each = []
         for k, (start, stop) in enumerate(zip(cuts, cuts[1:])):
-            x = run(net, x, start, stop)
+            x = net.run(x, start, stop)
             if k < len(maps):
                 each.append(F.mse_loss(x, maps[k]))
                 half = len(x) // 2 if progress > OWN_FROM else len(x)
