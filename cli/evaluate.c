@@ -22,7 +22,6 @@
 /* The seed paper's crop: this many pixels of the full-size picture are added
  * to the box, half of them on each side. */
 #define MARGIN_PX 26.0f
-#define CROP_PX	  112.0f
 
 struct job {
 	const struct cli *cli;
@@ -40,21 +39,19 @@ struct job {
  * both kinds of crop take one path through the engine. */
 void evaluate_margin_crop(struct face *f)
 {
-	static const float places[5][2] = {
-		{ 38.29f, 51.70f }, { 73.53f, 51.50f }, { 56.03f, 71.74f },
-		{ 41.55f, 92.37f }, { 70.73f, 92.20f },
-	};
 	float side = (f->box[2] > f->box[3] ? f->box[2] : f->box[3]) +
 		     MARGIN_PX;
 	float corner[2] = { f->box[0] + f->box[2] / 2 - side / 2,
 			    f->box[1] + f->box[3] / 2 - side / 2 };
+	float places[5][2];
 
+	engine_crop_landmarks(places);
 	/* Pixel centres are at whole numbers in both pictures. */
 	for (int i = 0; i < 5; i++)
 		for (int j = 0; j < 2; j++)
 			f->landmarks[i][j] = corner[j] +
 					     (places[i][j] + 0.5f) * side /
-						     CROP_PX -
+						     (float)ENGINE_CROP_PX -
 					     0.5f;
 }
 

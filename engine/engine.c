@@ -302,6 +302,15 @@ enum status engine_detect(struct engine *e, unsigned slot, struct face *faces,
 	return st;
 }
 
+_Static_assert(ENGINE_CROP_PX == ALIGN_SIDE_PX &&
+		       ENGINE_CROP_MAX_PX == ALIGN_SIDE_MAX_PX,
+	       "engine.h says what align.h does");
+
+void engine_crop_landmarks(float out[5][2])
+{
+	memcpy(out, align_places, sizeof(align_places));
+}
+
 enum status engine_align(struct engine *e, unsigned slot,
 			 const struct face *face, unsigned side_px,
 			 uint8_t *rgb, struct errinfo *err)
@@ -319,8 +328,8 @@ enum status engine_align(struct engine *e, unsigned slot,
 		marks[i][1] = to_work(face->landmarks[i][1], w->info.height_px,
 				      w->info.work_height_px);
 	}
-	st = align_framed(&w->picture, (const float(*)[2])marks, side_px, rgb,
-			  err);
+	st = align_face(&w->picture, (const float(*)[2])marks, side_px, rgb,
+			err);
 	w->receipt.align_us += e->now_us() - start;
 	return st;
 }

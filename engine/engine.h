@@ -114,6 +114,10 @@ enum status engine_align(struct engine *e, unsigned slot,
 			 const struct face *face, unsigned side_px,
 			 uint8_t *rgb, struct errinfo *err) MUST_CHECK;
 
+/* Where the landmarks of an aligned face lie in the 112x112 crop, in pixels,
+ * centres at whole numbers. */
+void engine_crop_landmarks(float out[5][2]);
+
 /* Embeds such a crop, from rgb[112 * 112 * 3]; needs no picture. ST_NO_FACE
  * when it has no features. */
 enum status engine_embed_crop(struct engine *e, unsigned slot,

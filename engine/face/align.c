@@ -7,9 +7,7 @@
 #define FRACTION_BITS 8
 #define FRACTION_ONE  (1 << FRACTION_BITS)
 
-/* Where the landmarks of an upright face lie in the crop (the usual places
- * for 112 x 112 crops; the embedder was trained on them). */
-static const float places[5][2] = {
+const float align_places[5][2] = {
 	{ 38.29f, 51.70f }, { 73.53f, 51.50f }, { 56.03f, 71.74f },
 	{ 41.55f, 92.37f }, { 70.73f, 92.20f },
 };
@@ -33,11 +31,12 @@ static bool fit(const float p[5][2], struct similarity *inv)
 			if (!isfinite(p[i][j]) || fabsf(p[i][j]) > 1e6f)
 				return false;
 			pc[j] += p[i][j] / 5.0f;
-			qc[j] += places[i][j] / 5.0f;
+			qc[j] += align_places[i][j] / 5.0f;
 		}
 	for (int i = 0; i < 5; i++) {
 		float px = p[i][0] - pc[0], py = p[i][1] - pc[1];
-		float qx = places[i][0] - qc[0], qy = places[i][1] - qc[1];
+		float qx = align_places[i][0] - qc[0],
+		      qy = align_places[i][1] - qc[1];
 
 		c += px * qx + py * qy;
 		s += px * qy - py * qx;
@@ -95,13 +94,7 @@ static void sample(const struct image *img, float x, float y, uint32_t sum[3])
 }
 
 enum status align_face(const struct image *img, const float landmarks[5][2],
-		       uint8_t *rgb, struct errinfo *err)
-{
-	return align_framed(img, landmarks, ALIGN_SIDE_PX, rgb, err);
-}
-
-enum status align_framed(const struct image *img, const float landmarks[5][2],
-			 unsigned side_px, uint8_t *rgb, struct errinfo *err)
+		       unsigned side_px, uint8_t *rgb, struct errinfo *err)
 {
 	/* Crop pixels a frame pixel, and where the crop begins. For 112 pixels
 	 * they change no bit. */

@@ -15,16 +15,18 @@
 #define ALIGN_SIDE_PX	  112
 #define ALIGN_SIDE_MAX_PX 512
 
-/* landmarks in pixels of img, in the order of struct face. rgb receives
- * 112 * 112 * 3 bytes. ST_NO_FACE when the points do not span a face. */
-enum status align_face(const struct image *img, const float landmarks[5][2],
-		       uint8_t *rgb, struct errinfo *err) MUST_CHECK;
+/* Where the landmarks of an upright face lie in the crop, in the order of
+ * struct face (the usual places for 112 x 112 crops; the embedders were
+ * trained on them). */
+extern const float align_places[5][2];
 
-/* The same as a square of side_px (112 .. ALIGN_SIDE_MAX_PX), for training: in
- * its middle is the crop, enlarged by the largest whole number that fits, and
- * around it what the picture shows beyond. rgb receives side_px^2 * 3 bytes. */
-enum status align_framed(const struct image *img, const float landmarks[5][2],
-			 unsigned side_px, uint8_t *rgb,
-			 struct errinfo *err) MUST_CHECK;
+/* landmarks in pixels of img, in the order of struct face. rgb receives the
+ * crop as a square of side_px (112 .. ALIGN_SIDE_MAX_PX), side_px^2 * 3 bytes:
+ * beyond 112, which is what the embedder sees, the crop is in the middle,
+ * enlarged by the largest whole number that fits, and around it is what the
+ * picture shows beyond. ST_NO_FACE when the points do not span a face. */
+enum status align_face(const struct image *img, const float landmarks[5][2],
+		       unsigned side_px, uint8_t *rgb,
+		       struct errinfo *err) MUST_CHECK;
 
 #endif

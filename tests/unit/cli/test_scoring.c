@@ -204,7 +204,7 @@ START_TEST(margin_crop_is_the_square_around_the_box)
 		}
 	evaluate_margin_crop(&f);
 	ck_assert_int_eq(align_face(&img, (const float(*)[2])f.landmarks,
-				    &crop[0][0][0], &err),
+				    ALIGN_SIDE_PX, &crop[0][0][0], &err),
 			 ST_OK);
 	for (int y = 0; y < ALIGN_SIDE_PX; y++)
 		for (int x = 0; x < ALIGN_SIDE_PX; x++) {

@@ -200,7 +200,8 @@ START_TEST(alignment_undoes_rotation_scale_and_shift)
 		marks[i][0] = a * places[i][0] + b * places[i][1] + tx;
 		marks[i][1] = -b * places[i][0] + a * places[i][1] + ty;
 	}
-	ck_assert_uint_eq(align_face(&img, marks, rgb, NULL), ST_OK);
+	ck_assert_uint_eq(align_face(&img, marks, ALIGN_SIDE_PX, rgb, NULL),
+			  ST_OK);
 	for (int y = 0; y < 112; y += 9)
 		for (int x = 0; x < 112; x += 9) {
 			float ix = a * (float)x + b * (float)y + tx;
@@ -225,8 +226,10 @@ START_TEST(points_that_form_no_face_are_refused)
 		same[i][0] = same[i][1] = 30;
 		nan[i][0] = nan[i][1] = NAN;
 	}
-	ck_assert_uint_eq(align_face(&picture, same, rgb, NULL), ST_NO_FACE);
-	ck_assert_uint_eq(align_face(&picture, nan, rgb, NULL), ST_NO_FACE);
+	ck_assert_uint_eq(align_face(&picture, same, ALIGN_SIDE_PX, rgb, NULL),
+			  ST_NO_FACE);
+	ck_assert_uint_eq(align_face(&picture, nan, ALIGN_SIDE_PX, rgb, NULL),
+			  ST_NO_FACE);
 }
 END_TEST
 
@@ -240,7 +243,8 @@ START_TEST(a_face_outside_the_picture_is_black)
 			      { 5070, 5092 } };
 
 	memset(rgb, 1, sizeof(rgb));
-	ck_assert_uint_eq(align_face(&picture, marks, rgb, NULL), ST_OK);
+	ck_assert_uint_eq(align_face(&picture, marks, ALIGN_SIDE_PX, rgb, NULL),
+			  ST_OK);
 	for (size_t i = 0; i < sizeof(rgb); i++)
 		ck_assert_uint_eq(rgb[i], 0);
 }
