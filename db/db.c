@@ -238,14 +238,16 @@ static enum status check_options(const struct db_options *opt,
 	return ST_OK;
 }
 
-/* A handle that db_close takes in any state from here on. */
+/* A handle that db_close takes in any state from here on, and the path of its
+ * file. */
 static enum status new_handle(const struct db_options *opt, struct db **out,
-			      struct errinfo *err)
+			      char path[PATH_MAX], struct errinfo *err)
 {
 	enum status st = check_options(opt, err);
 	struct db *db;
 
-	*out = NULL;
+	if (st == ST_OK)
+		st = join_path(opt->dir, "facegate.db", path, err);
 	if (st != ST_OK)
 		return st;
 	db = calloc(1, sizeof *db);
@@ -260,6 +262,26 @@ static enum status new_handle(const struct db_options *opt, struct db **out,
 	return ST_OK;
 }
 
+static enum status take_memory(struct db *db, const struct db_options *opt,
+			       int *pages, struct errinfo *err)
+{
+	enum status st = db_memory_acquire(opt->cache_bytes, opt->heap_bytes,
+					   pages, err);
+
+	db->memory_held = st == ST_OK;
+	return st;
+}
+
+/* Gives an opened handle to the caller, or closes one that did not open. */
+static enum status hand_over(struct db *db, enum status st, struct db **out)
+{
+	if (st == ST_OK)
+		*out = db;
+	else
+		db_close(db);
+	return st;
+}
+
 enum status db_open(const struct db_options *opt, struct db **out,
 		    struct errinfo *err)
 {
@@ -269,18 +291,13 @@ enum status db_open(const struct db_options *opt, struct db **out,
 	int pages = 0;
 
 	*out = NULL;
-	st = new_handle(opt, &db, err);
-	if (st != ST_OK)
-		return st;
-	st = join_path(opt->dir, "facegate.db", path, err);
+	st = new_handle(opt, &db, path, err);
 	if (st == ST_OK)
 		st = lock_folder(db, opt->dir, err);
 	if (st == ST_OK)
 		st = make_private_file(path, err);
 	if (st == ST_OK)
-		st = db_memory_acquire(opt->cache_bytes, opt->heap_bytes,
-				       &pages, err);
-	db->memory_held = st == ST_OK;
+		st = take_memory(db, opt, &pages, err);
 	/* The writer needs more: a transaction's changed pages stay in its
 	 * cache until the commit. */
 	if (st == ST_OK)
@@ -292,11 +309,7 @@ enum status db_open(const struct db_options *opt, struct db **out,
 		st = prepare_all(db, err);
 	if (st == ST_OK)
 		st = db_log_trim_all(db, err);
-	if (st == ST_OK)
-		*out = db;
-	else
-		db_close(db);
-	return st;
+	return hand_over(db, st, out);
 }
 
 enum status db_open_readonly(const struct db_options *opt, struct db **out,
@@ -308,27 +321,18 @@ enum status db_open_readonly(const struct db_options *opt, struct db **out,
 	int pages = 0;
 
 	*out = NULL;
-	st = new_handle(opt, &db, err);
-	if (st != ST_OK)
-		return st;
-	st = join_path(opt->dir, "facegate.db", path, err);
+	st = new_handle(opt, &db, path, err);
 	if (st == ST_OK && access(path, R_OK) != 0)
 		st = fail_errno("Reading the database file", err);
 	if (st == ST_OK)
-		st = db_memory_acquire(opt->cache_bytes, opt->heap_bytes,
-				       &pages, err);
-	db->memory_held = st == ST_OK;
+		st = take_memory(db, opt, &pages, err);
 	if (st == ST_OK)
 		st = open_reader(db, path, SQLITE_OPEN_READONLY, pages, err);
 	if (st == ST_OK)
 		st = db_schema_check(db->reader, err);
 	if (st == ST_OK)
 		st = prepare_all(db, err);
-	if (st == ST_OK)
-		*out = db;
-	else
-		db_close(db);
-	return st;
+	return hand_over(db, st, out);
 }
 
 void db_close(struct db *db)
