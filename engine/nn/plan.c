@@ -153,7 +153,8 @@ enum status nn_plan_make(struct nn_plan *plan, const struct model *m,
 		return st;
 	plan_places(plan, ls);
 	for (unsigned i = 0; i < plan->layer_count; i++) {
-		size_t n = nn_scratch_bytes(&ls[i]);
+		size_t n = nn_scratch_bytes(&ls[i],
+					    plan->tensor[ls[i].input].width);
 
 		if (n > plan->scratch_bytes)
 			plan->scratch_bytes = n;

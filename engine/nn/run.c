@@ -147,52 +147,48 @@ static void run_conv_f32(const struct layer_run *r)
 	}
 }
 
+/* Copies an input row into a row of scratch, between its padding. */
+static void pad_row(const struct layer_run *r, long y, int8_t *dst)
+{
+	const struct fgm_layer *l = r->l;
+	size_t ch = l->in_channels, bytes = r->in->width * ch;
+
+	memset(dst, l->in_zero, nn_padded_width(l, r->in->width) * ch);
+	if (y >= 0 && y < (long)r->in->height)
+		memcpy(dst + l->pad_left * ch, r->src + (size_t)y * bytes,
+		       bytes);
+}
+
 static void run_depthwise(const struct layer_run *r)
 {
 	const struct fgm_layer *l = r->l;
 	size_t ch = l->in_channels;
-	const int8_t *taps[16 * 16];
+	size_t step = nn_padded_width(l, r->in->width) * ch;
+	const int8_t *rows[16];
 	struct k_depthwise d = {
-		.taps = taps,
-		.tap_count = (size_t)l->kernel_h * l->kernel_w,
+		.rows = rows,
+		.kernel_h = l->kernel_h,
+		.kernel_w = l->kernel_w,
+		.pixel_step = ch,
+		.in_step = l->stride * ch,
+		.out_pixels = r->out->width,
 		.weights = r->weights,
 		.weight_step = fgm_channels_padded(l),
 		.channels = ch,
 		.out = (int8_t *)r->dst,
+		.out_step = ch,
 		.rq = &r->rq,
 	};
 
-	memset(r->scratch, l->in_zero, ch);
 	for (uint32_t oy = 0; oy < r->out->height; oy++) {
-		for (uint32_t ox = 0; ox < r->out->width; ox++) {
-			const int8_t **tap = taps;
+		for (long ky = 0; ky < l->kernel_h; ky++) {
+			int8_t *row = (int8_t *)r->scratch + (size_t)ky * step;
 
-			for (long ky = 0; ky < l->kernel_h; ky++) {
-				long y = (long)oy * l->stride - l->pad_top + ky;
-
-				for (long kx = 0; kx < l->kernel_w; kx++) {
-					long x = (long)ox * l->stride -
-						 l->pad_left + kx;
-					int inside = y >= 0 && x >= 0 &&
-						     y < (long)r->in->height &&
-						     x < (long)r->in->width;
-					size_t at =
-						inside ? ((size_t)y *
-								  r->in->width +
-							  (size_t)x) *
-								 ch
-						       : 0;
-
-					*tap++ = inside ? (const int8_t
-								   *)r->src +
-								  at
-							: (const int8_t *)
-								  r->scratch;
-				}
-			}
-			r->k->depthwise_s8(&d);
-			d.out += ch;
+			pad_row(r, (long)oy * l->stride - l->pad_top + ky, row);
+			rows[ky] = row;
 		}
+		r->k->depthwise_s8(&d);
+		d.out += r->out->width * ch;
 	}
 }
 

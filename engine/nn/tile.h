@@ -29,7 +29,13 @@ static inline size_t nn_tile_pixels(const struct fgm_layer *l)
 	return n == 0 ? 1 : n > TILE_PIXELS_MAX ? TILE_PIXELS_MAX : n;
 }
 
-static inline size_t nn_scratch_bytes(const struct fgm_layer *l)
+static inline size_t nn_padded_width(const struct fgm_layer *l, size_t in_width)
+{
+	return l->pad_left + in_width + l->pad_right;
+}
+
+static inline size_t nn_scratch_bytes(const struct fgm_layer *l,
+				      size_t in_width)
 {
 	size_t n = 0;
 
@@ -37,7 +43,7 @@ static inline size_t nn_scratch_bytes(const struct fgm_layer *l)
 		n = nn_tile_pixels(l) * fgm_k_padded(l) *
 		    fgm_type_bytes(l->in_type);
 	else if (l->op == FGM_DEPTHWISE)
-		n = l->in_channels; /* one pixel of padding */
+		n = l->kernel_h * nn_padded_width(l, in_width) * l->in_channels;
 	return align_up(n, ARENA_ALIGN);
 }
 
