@@ -341,9 +341,11 @@ def run(config, folder, quiet=False):
     os.makedirs(folder, exist_ok=True)
     text = json.dumps(config, indent=1)
     known = f"{folder}/config.json"
-    if os.path.exists(known) and open(known).read() != text:
-        raise SystemExit(f"{folder} was begun with another configuration; give --run another "
-                         "folder or remove it")
+    if os.path.exists(known):
+        with open(known) as f:
+            if f.read() != text:
+                raise SystemExit(f"{folder} was begun with another configuration; give --run "
+                                 "another folder or remove it")
     with open(known, "w") as f:
         f.write(text)
     if config["train"]["threads"]:
