@@ -5,7 +5,10 @@
 The second picture of each pair is the probe: copies of it are spoiled in each way of
 HARM, the first stays as it is, as an enrolled picture would. `facegate evaluate` scores
 them. Writes robustness-EMBEDDER.md and .json to docs/training and prints the table.
-With --example PICTURE instead of the others it only draws that picture in every way.
+
+    python -m train.robustness --example PICTURE
+
+only draws a picture in every way.
 """
 
 import argparse
@@ -209,7 +212,7 @@ def table(result):
 
 
 def draw_example(args):
-    """Writes robustness.png: every way beside one another."""
+    """Writes robustness.jpg: every way beside one another."""
     found = subprocess.run([args.tool, "detect", "--json", args.example], check=True,
                            capture_output=True, text=True)
     face = Face(json.loads(found.stdout)["faces"][0]["landmarks"])
@@ -224,7 +227,7 @@ def draw_example(args):
     sheet = Image.new("RGB", (side * 5, side * 2))
     for k, view in enumerate(views):
         sheet.paste(view.resize((side, side), Image.NEAREST), (k % 5 * side, k // 5 * side))
-    sheet.save(f"{args.out}/robustness.png")
+    sheet.save(f"{args.out}/robustness.jpg", quality=85)
 
 
 def main():
@@ -245,7 +248,11 @@ def main():
     with open(f"{args.out}/robustness-{args.embedder}.json", "w") as f:
         json.dump(result, f, indent=1)
     with open(f"{args.out}/robustness-{args.embedder}.md", "w") as f:
-        f.write(f"{table(result)}\n")
+        f.write(f"# {result['embedder']} with worse pictures\n\n"
+                f"`python -m train.robustness {args.embedder} --folds {result['folds']}` on LFW: "
+                f"{result['pairs']} pairs, half of them of one person, the second picture of each "
+                "as the row says; percent. What the columns mean is in "
+                f"[README.md](README.md).\n\n{table(result)}\n")
     print(table(result))
 
 
