@@ -177,7 +177,12 @@ class Run:
         if "distil" in config["loss"] and self.data.teacher is None:
             raise SystemExit("distil needs a packed set with teacher embeddings")
         self.net = build(config["model"]).to(device, memory_format=torch.channels_last)
-        self.terms = Terms(config["loss"], self.net.dim, len(self.data.people)).to(device)
+        self.terms = Terms(config["loss"], self.net.dim, len(self.data.people))
+        if {"margin", "distil"} <= config["loss"].keys():
+            # A random classifier would pull a student away from what it was taught.
+            known = self.data.labels >= 0
+            self.terms.parts["margin"].start(self.data.teacher[known], self.data.labels[known])
+        self.terms.to(device)
         self.optimiser = optimiser(self.t, self.net, self.terms)
         self.step, self.seconds, self.log = 0, 0.0, []
         self.average = None
