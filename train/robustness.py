@@ -243,6 +243,8 @@ def main():
     args = ap.parse_args()
     if args.example:
         return draw_example(args)
+    if not (args.embedder and args.images and args.pairs):
+        ap.error("an embedder, --images and --pairs are needed")
     with tempfile.TemporaryDirectory() as folder:
         result = measure(args, folder)
     with open(f"{args.out}/robustness-{args.embedder}.json", "w") as f:
