@@ -148,8 +148,10 @@ def run(args, folder, pairs):
     subprocess.run([args.tool, "evaluate", f"--embedder={args.embedder}", "--pairs", pairs,
                     "--images", folder, "--curves", f"{folder}/curves", "--json"],
                    check=True, stdout=subprocess.DEVNULL)
-    read = lambda name: csv.DictReader(open(f"{folder}/curves/{name}.csv"))
-    return list(read("pairs")), {(r["name"], int(r["index"])): r for r in read("pictures")}
+    with open(f"{folder}/curves/pairs.csv") as f:
+        scored = list(csv.DictReader(f))
+    with open(f"{folder}/curves/pictures.csv") as f:
+        return scored, {(r["name"], int(r["index"])): r for r in csv.DictReader(f)}
 
 
 def marks_of(row):
