@@ -72,8 +72,12 @@ def build(model):
     if kind == "npz":
         net = nets.load(m["init"])
     elif kind == "mobilenetv2":
-        init = m.pop("init", None)
-        net = nets.Net(mobilenetv2.layers(**m), m["side"])
+        init, start = m.pop("init", None), m.pop("start", None)
+        specs = mobilenetv2.layers(**m)
+        plain = sum(any(s["name"].startswith(p) for p in prefixes) for s in specs) if start else 0
+        net = nets.Net(specs, m["side"], plain=plain)
+        if start:  # a model file that has the frozen layers
+            nets.start(net, start)
         if init:  # written by train.stages
             net.load_state_dict(torch.load(init, weights_only=True))
     elif kind == "cnn":
