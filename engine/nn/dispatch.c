@@ -15,6 +15,8 @@ size_t k_available(const struct k_table *tables[K_LEVELS_MAX])
 	__builtin_cpu_init();
 	if (__builtin_cpu_supports("avx2")) {
 		tables[n++] = &k_table_avx2;
+		if (__builtin_cpu_supports("avxvnni"))
+			tables[n++] = &k_table_avxvnni;
 		if (__builtin_cpu_supports("avx512f") &&
 		    __builtin_cpu_supports("avx512bw") &&
 		    __builtin_cpu_supports("avx512dq") &&

@@ -5,6 +5,7 @@
 #include "nn/kernels.h"
 
 extern const struct k_table k_table_avx2;	/* x86-64 with AVX2 */
+extern const struct k_table k_table_avxvnni;	/* AVX-VNNI */
 extern const struct k_table k_table_avx512vnni; /* F, BW, DQ, VL and VNNI */
 
 /* What the levels above AVX2 take over unchanged. */
