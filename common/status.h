@@ -37,6 +37,9 @@
 	X(SEVERAL_FACES, "several_faces", "More than one face")                \
 	X(FACE_TOO_SMALL, "face_too_small", "Face too small")                  \
 	X(LOW_QUALITY, "low_quality", "Picture quality too low")               \
+	X(NO_KEY, "no_key", "No valid key")                                    \
+	X(WRONG_ROLE, "wrong_role", "Key has another role")                    \
+	X(LOCKED_OUT, "locked_out", "Too many wrong keys")                     \
 	X(NO_SUCH_PERSON, "no_such_person", "No such person")                  \
 	/* what the machine could not do */                                    \
 	X(BUSY, "busy", "All workers are busy")                                \

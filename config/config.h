@@ -37,6 +37,10 @@ struct config {
 	double target_fmr;	  /* 1e-6 .. 1e-2, default 1e-4 */
 	int64_t connections_max;  /* 4 .. 1024, default 64 */
 	int64_t connections_per_ip; /* 0 = no limit .. 1024, default 0 */
+	int64_t keys_max;	    /* 1 .. 1024, default 64 */
+	bool first_key;		    /* default false */
+	int64_t lockout_failures;   /* 1 .. 1000, default 10 */
+	int64_t lockout_s;	    /* 1 .. 86400, default 60 */
 	int64_t request_timeout_ms; /* absolute, 500 .. 600000, default 15000 */
 	int64_t db_cache_kib; /* SQLite page cache, 64 .. 65536, default 512 */
 	int64_t log_max_rows; /* match log ring, 100 .. 100000000, default

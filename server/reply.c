@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#define RETRY_SECONDS "1"
+#define RETRY_SECONDS 1u
 
 int reply_http_status(enum status st)
 {
@@ -16,6 +16,10 @@ int reply_http_status(enum status st)
 	case ST_UNKNOWN_PARAMETER:
 	case ST_BAD_JSON:
 		return 400;
+	case ST_NO_KEY:
+		return 401;
+	case ST_WRONG_ROLE:
+		return 403;
 	case ST_NO_SUCH_ROUTE:
 	case ST_NO_SUCH_PERSON:
 		return 404;
@@ -41,6 +45,8 @@ int reply_http_status(enum status st)
 	case ST_FACE_TOO_SMALL:
 	case ST_LOW_QUALITY:
 		return 422;
+	case ST_LOCKED_OUT:
+		return 429;
 	case ST_NOT_IMPLEMENTED:
 		return 501;
 	case ST_BUSY:
@@ -142,8 +148,13 @@ void reply_problem(struct request *r, const char *part)
 	text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 	json_decref(o);
 	set_answer(r, http, text, "application/problem+json");
-	if (http == 503 || http == 429)
-		reply_header(r, "Retry-After", RETRY_SECONDS);
+	if (http == 503 || http == 429) {
+		snprintf(word, sizeof(word), "%u",
+			 r->retry_s ? r->retry_s : RETRY_SECONDS);
+		reply_header(r, "Retry-After", word);
+	}
+	if (http == 401)
+		reply_header(r, "WWW-Authenticate", "Bearer");
 }
 
 void reply_error(struct request *r, enum status st, const char *text)

@@ -10,6 +10,11 @@ const char *request_param(struct request *r, const char *name)
 	return upload_param(r->upload, name);
 }
 
+bool request_sees_scores(const struct request *r)
+{
+	return r->role == ROLE_ADMIN || r->role == ROLE_AUDITOR;
+}
+
 enum status request_int(struct request *r, const char *name, int64_t min,
 			int64_t max, int64_t preset, int64_t *out)
 {

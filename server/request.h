@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "keystore.h"
 #include "server.h"
 #include "upload.h"
 
@@ -22,11 +23,14 @@ struct request {
 	struct srv *srv;
 	struct MHD_Connection *connection;
 	const struct route *route;
-	char id[REQUEST_ID_MAX + 1];	   /* X-Request-Id, given or made */
-	char person_id[PERSON_ID_MAX + 1]; /* of the path, if it has one */
-	int64_t row_id;			   /* of the path, if it has one */
+	char id[REQUEST_ID_MAX + 1];	 /* X-Request-Id, given or made */
+	char path_id[PERSON_ID_MAX + 1]; /* of the path, if it has one */
+	int64_t row_id;			 /* of the path, if it has one */
 	char allow[64]; /* methods of the path, when the one asked is not */
-	enum status uri_status; /* what the raw address is worth */
+	enum role role; /* of the key; 0 on routes that need none */
+	char key_id[KEY_ID_CHARS + 1]; /* "" without keys */
+	unsigned retry_s;	       /* Retry-After, 0: the usual */
+	enum status uri_status;	       /* what the raw address is worth */
 	bool started, body_ended;
 	struct upload *upload; /* holds the parameters too; NULL for routes
 				* without a worker, which take none */
@@ -49,6 +53,10 @@ struct request {
 /* A parameter of the query or, after upload_drain, of the body; or NULL. For
  * routes on a worker. */
 const char *request_param(struct request *r, const char *name);
+
+/* Whether the answer may tell scores: with them and many pictures a thief of a
+ * door's key could work out a face. */
+bool request_sees_scores(const struct request *r);
 
 /* Whole number of a parameter within limits; preset when it is missing. */
 enum status request_int(struct request *r, const char *name, int64_t min,

@@ -102,15 +102,16 @@ static enum status begin_upload(struct request *r)
 	if (!worker_take_upload(r))
 		return err_set(&r->err, ST_BUSY,
 			       "all workers are busy and the queue is full");
-	st = upload_begin(
-		r->upload,
-		r->route->body ? MHD_lookup_connection_value(r->connection,
-							     MHD_HEADER_KIND,
-							     "Content-Type")
-			       : NULL,
-		(uint64_t)cfg->body_max_kib * 1024,
-		r->start_us + (uint64_t)cfg->request_timeout_ms * 1000,
-		on_drained, r, &r->err);
+	st = upload_begin(r->upload,
+			  r->route->body == BODY_PICTURES
+				  ? MHD_lookup_connection_value(r->connection,
+								MHD_HEADER_KIND,
+								"Content-Type")
+				  : NULL,
+			  (uint64_t)cfg->body_max_kib * 1024,
+			  r->start_us +
+				  (uint64_t)cfg->request_timeout_ms * 1000,
+			  on_drained, r, &r->err);
 	if (st == ST_OK)
 		MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND,
 					  add_query, r);
@@ -128,7 +129,8 @@ static enum MHD_Result on_headers(struct request *r, const char *method,
 	else if (r->uri_status != ST_OK)
 		err_set(&r->err, r->uri_status, "the address is not valid");
 	if (r->err.status != ST_OK || guard_headers(r) != ST_OK ||
-	    router_find(r, method, url) != ST_OK || guard_body(r) != ST_OK)
+	    router_find(r, method, url) != ST_OK ||
+	    auth_check(r->srv->auth, r) != ST_OK || guard_body(r) != ST_OK)
 		return refuse(r);
 	if (r->route->on_worker)
 		return begin_upload(r) == ST_OK ? MHD_YES : refuse(r);
@@ -299,7 +301,8 @@ static enum status listen_now(struct srv *srv, struct errinfo *err)
 	const struct config *cfg = &srv->cfg;
 	struct sockaddr_storage sa;
 	const union MHD_DaemonInfo *info;
-	enum status st = listen_parse(srv->cfg.listen, srv->host, &sa, err);
+	enum status st = listen_parse(srv->cfg.listen, auth_keyless(srv->auth),
+				      srv->host, &sa, err);
 	unsigned v6 = sa.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0;
 
 	if (st != ST_OK)
@@ -347,7 +350,9 @@ enum status srv_open(const struct config *cfg, struct engine *engine,
 	pthread_mutex_init(&srv->slots_lock, NULL);
 	pthread_mutex_init(&srv->queue_lock, NULL);
 	pthread_cond_init(&srv->queue_filled, NULL);
-	st = take_memory(srv, err);
+	st = auth_open(&srv->cfg, &srv->auth, err);
+	if (st == ST_OK)
+		st = take_memory(srv, err);
 	if (st == ST_OK)
 		st = deadline_open((size_t)cfg->connections_max + 8,
 				   (uint64_t)cfg->request_timeout_ms * 1000,
@@ -398,6 +403,7 @@ void srv_close(struct srv *srv)
 	if (srv->daemon != NULL)
 		MHD_stop_daemon(srv->daemon);
 	deadline_close(srv->deadlines);
+	auth_close(srv->auth);
 	pthread_cond_destroy(&srv->queue_filled);
 	pthread_mutex_destroy(&srv->queue_lock);
 	pthread_mutex_destroy(&srv->slots_lock);

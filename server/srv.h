@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "auth.h"
 #include "deadline.h"
 #include "request.h"
 #include "server.h"
@@ -22,6 +23,7 @@ struct srv {
 	struct engine *engine;
 	struct db *db;
 	float selftest_score; /* of the start, which it decided */
+	struct auth *auth;
 	struct MHD_Daemon *daemon;
 	char host[CFG_TEXT_MAX];
 	unsigned port;

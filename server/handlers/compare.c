@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "handlers/decision.h"
 #include "handlers/handlers.h"
 #include "jsonvalue.h"
 #include "srv.h"
@@ -50,10 +51,10 @@ void handle_compare(struct request *r, unsigned slot)
 
 		reply_json(
 			r, 200,
-			json_pack("{s:b, s:o, s:o, s:f, s:s, s:O, s:O, s:o, "
+			json_pack("{s:b, s:o*, s:o, s:f, s:s, s:O, s:O, s:o, "
 				  "s:I}",
 				  "match", score >= cut, "score",
-				  jsonvalue_real((double)score, 4), "threshold",
+				  decision_score(r, score), "threshold",
 				  jsonvalue_real((double)cut, 4), "target_fmr",
 				  fmr, "model", engine_info(e)->model_id,
 				  "faces", faces, "quality", quality, "ms",

@@ -18,6 +18,11 @@ bool decision_is_deny(enum status st)
 	       st == ST_FACE_TOO_SMALL;
 }
 
+json_t *decision_score(const struct request *r, float score)
+{
+	return request_sees_scores(r) ? jsonvalue_real((double)score, 4) : NULL;
+}
+
 static void fill_event(struct match_event *ev, const struct request *r,
 		       const struct picture *p, const struct outcome *o,
 		       int64_t at_ms)
@@ -54,11 +59,11 @@ void decision_reply(struct request *r, const struct picture *p,
 		reply_problem(r, NULL);
 		return;
 	}
-	j = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s}",
+	j = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o*, s:o, s:o, s:s}",
 		      "decision", decide_word(o->decision), "reason", o->reason,
 		      "person_id", reply_text(o->person_id), "name",
 		      reply_text(o->name), "door_id", reply_text(o->door_id),
-		      "score", jsonvalue_real((double)o->score, 4), "threshold",
+		      "score", decision_score(r, o->score), "threshold",
 		      jsonvalue_real((double)o->cut, 4), "target_fmr",
 		      isnan(o->fmr) ? json_null() : json_real(o->fmr), "model",
 		      ev.model_id);

@@ -24,6 +24,9 @@ struct outcome {
 void decision_reply(struct request *r, const struct picture *p,
 		    const struct outcome *o);
 
+/* The score, or NULL when the one who asks may not see it. */
+json_t *decision_score(const struct request *r, float score);
+
 /* A picture that cannot be compared is a deny with its reason at a door, not
  * an error: true for no face, several faces and a face too small. One of low
  * quality is compared, and the decision is unsure. */

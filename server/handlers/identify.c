@@ -26,12 +26,11 @@ static enum status name_hits(struct request *r, const struct gallery_hit *hits,
 		if (i == 0)
 			*best = person;
 		json_array_append_new(
-			list,
-			json_pack("{s:s, s:s, s:o, s:I}", "person_id",
-				  person.id, "name", person.name, "score",
-				  jsonvalue_real((double)hits[i].score, 4),
-				  "template_id",
-				  (json_int_t)hits[i].template_id));
+			list, json_pack("{s:s, s:s, s:o*, s:I}", "person_id",
+					person.id, "name", person.name, "score",
+					decision_score(r, hits[i].score),
+					"template_id",
+					(json_int_t)hits[i].template_id));
 	}
 	return ST_OK;
 }

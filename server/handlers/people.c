@@ -55,7 +55,7 @@ void handle_person(struct request *r, unsigned slot)
 	struct db_person p;
 
 	(void)slot;
-	if (db_person_get(r->srv->db, r->person_id, &p, &r->err) != ST_OK)
+	if (db_person_get(r->srv->db, r->path_id, &p, &r->err) != ST_OK)
 		reply_problem(r, NULL);
 	else
 		reply_json(r, 200, person_json(&p));
@@ -69,7 +69,7 @@ void handle_person_delete(struct request *r, unsigned slot)
 
 	(void)slot;
 	pthread_mutex_lock(&srv->enrol_lock);
-	st = db_person_delete(srv->db, r->person_id, &key, &r->err);
+	st = db_person_delete(srv->db, r->path_id, &key, &r->err);
 	if (st == ST_OK)
 		gallery_remove(engine_gallery(srv->engine), key);
 	pthread_mutex_unlock(&srv->enrol_lock);
