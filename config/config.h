@@ -37,6 +37,8 @@ struct config {
 	double target_fmr;	  /* 1e-6 .. 1e-2, default 1e-4 */
 	int64_t connections_max;  /* 4 .. 1024, default 64 */
 	int64_t connections_per_ip; /* 0 = no limit .. 1024, default 0 */
+	int64_t people_max;	    /* 1 .. 1000000, default 10000 */
+	int64_t doors_max;	    /* 0 .. 1000, default 64 */
 	int64_t keys_max;	    /* 1 .. 1024, default 64 */
 	bool first_key;		    /* default false */
 	int64_t lockout_failures;   /* 1 .. 1000, default 10 */

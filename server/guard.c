@@ -97,9 +97,7 @@ enum status guard_body(struct request *r)
 {
 	const char *text = MHD_lookup_connection_value(
 		r->connection, MHD_HEADER_KIND, "Content-Length");
-	unsigned long long max = (unsigned long long)r->srv->cfg.body_max_kib *
-				 1024,
-			   length = 0;
+	unsigned long long max = request_body_max(r), length = 0;
 	bool chunked = MHD_lookup_connection_value(
 		r->connection, MHD_HEADER_KIND, "Transfer-Encoding");
 

@@ -207,7 +207,9 @@ static enum status open_floors(const struct config *cfg, struct engine **e,
 				  .cache_bytes = (size_t)cfg->db_cache_kib *
 						 1024,
 				  .heap_bytes = SRV_DB_HEAP_BYTES,
-				  .log_max_rows = cfg->log_max_rows };
+				  .log_max_rows = cfg->log_max_rows,
+				  .people_max = cfg->people_max,
+				  .doors_max = cfg->doors_max };
 	float score = 0.0f;
 	size_t loaded = 0;
 	int64_t foreign = 0;

@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "timetext.h"
 
 #define RETRY_SECONDS 1u
 
@@ -22,17 +23,23 @@ int reply_http_status(enum status st)
 		return 403;
 	case ST_NO_SUCH_ROUTE:
 	case ST_NO_SUCH_PERSON:
+	case ST_NO_SUCH_TEMPLATE:
+	case ST_NO_SUCH_DOOR:
 		return 404;
 	case ST_METHOD_NOT_ALLOWED:
 		return 405;
 	case ST_TIMEOUT:
 		return 408;
+	case ST_PERSON_EXISTS:
+	case ST_DUPLICATE_FACE:
+		return 409;
 	case ST_LENGTH_REQUIRED:
 		return 411;
 	case ST_BODY_TOO_LARGE:
 		return 413;
 	case ST_URI_TOO_LONG:
 		return 414;
+	case ST_NOT_JSON:
 	case ST_NOT_A_JPEG:
 	case ST_UNSUPPORTED_JPEG:
 		return 415;
@@ -55,6 +62,7 @@ int reply_http_status(enum status st)
 	case ST_NO_MEMORY:
 		return 503;
 	case ST_GALLERY_FULL:
+	case ST_STORE_FULL:
 	case ST_DISK_FULL:
 		return 507;
 	default:
@@ -171,13 +179,8 @@ json_t *reply_text(const char *s)
 
 json_t *reply_time(int64_t ms)
 {
-	time_t s = (time_t)(ms / 1000);
-	struct tm tm;
-	char text[64];
-	size_t n;
+	char text[TIMETEXT_BYTES];
 
-	gmtime_r(&s, &tm);
-	n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(text + n, sizeof(text) - n, ".%03dZ", (int)(ms % 1000));
+	timetext_print(ms, text);
 	return json_string(text);
 }

@@ -19,6 +19,8 @@
 
 struct route;
 
+#define REQUEST_DOCUMENT_BYTES 8192 /* of JSON that is no picture */
+
 struct request {
 	struct srv *srv;
 	struct MHD_Connection *connection;
@@ -65,6 +67,10 @@ enum status request_int(struct request *r, const char *name, int64_t min,
 /* True for ids of 1 to 64 characters of [A-Za-z0-9._:@-]. */
 bool request_id_ok(const char *id);
 
+/* True for UTF-8 of at most PERSON_NAME_MAX bytes without control characters.
+ */
+bool request_name_ok(const char *name);
+
 /* The person_id parameter, checked. */
 enum status request_person(struct request *r, const char **out) MUST_CHECK;
 /* The door_id parameter, checked; "" when missing. */
@@ -73,6 +79,9 @@ enum status request_door(struct request *r, const char **out) MUST_CHECK;
 /* Memory for the rows of a page, which the caller frees; NULL with r->err set
  * when there is none. */
 void *request_page(struct request *r, int64_t rows, size_t row_bytes);
+
+/* Bytes that the body of r's route may have. */
+uint64_t request_body_max(const struct request *r);
 
 /* Refuses parameters that the route does not know. */
 enum status request_check_params(struct request *r) MUST_CHECK;

@@ -13,6 +13,7 @@
 #include "engine_setup.h"
 #include "guard.h"
 #include "listen.h"
+#include "mimehead.h"
 #include "srv.h"
 #include "reply.h"
 #include "router.h"
@@ -94,6 +95,21 @@ static enum MHD_Result add_query(void *ctx, enum MHD_ValueKind kind,
 		       : MHD_NO;
 }
 
+static enum status expect_document(struct request *r)
+{
+	const char *type = MHD_lookup_connection_value(
+		r->connection, MHD_HEADER_KIND, "Content-Type");
+	const char *again = type;
+
+	if (type == NULL ||
+	    (!mime_word_is(&type, "application/json") &&
+	     !mime_word_is(&again, "application/merge-patch+json")))
+		return err_set(&r->err, ST_NOT_JSON,
+			       "this route takes application/json");
+	upload_expect_document(r->upload);
+	return ST_OK;
+}
+
 static enum status begin_upload(struct request *r)
 {
 	const struct config *cfg = &r->srv->cfg;
@@ -108,10 +124,12 @@ static enum status begin_upload(struct request *r)
 								MHD_HEADER_KIND,
 								"Content-Type")
 				  : NULL,
-			  (uint64_t)cfg->body_max_kib * 1024,
+			  request_body_max(r),
 			  r->start_us +
 				  (uint64_t)cfg->request_timeout_ms * 1000,
 			  on_drained, r, &r->err);
+	if (st == ST_OK && r->route->body == BODY_DOCUMENT)
+		st = expect_document(r);
 	if (st == ST_OK)
 		MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND,
 					  add_query, r);
@@ -164,7 +182,7 @@ static enum MHD_Result on_body(struct request *r, const char *data,
 	*size -= n;
 	/* Counted here too: an upload that has failed drops what comes. */
 	r->body_bytes += n;
-	if (r->body_bytes > (uint64_t)r->srv->cfg.body_max_kib * 1024)
+	if (r->body_bytes > request_body_max(r))
 		return drop_endless(r);
 	/* A worker is lent only to a client that has sent a ring full, or all:
 	 * a slow one waits in its own slot. */

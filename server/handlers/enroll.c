@@ -13,19 +13,10 @@ struct enrolment {
 	bool replace;
 	size_t count;
 	struct face_template templates[UPLOAD_PICTURES_MAX];
+	float quality[UPLOAD_PICTURES_MAX];
 	int64_t ids[UPLOAD_PICTURES_MAX];
 	size_t pool_peak;
 };
-
-static bool name_ok(const char *name)
-{
-	if (strlen(name) > PERSON_NAME_MAX)
-		return false;
-	for (const char *c = name; *c; c++)
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			return false;
-	return true;
-}
 
 static enum status read_params(struct request *r, struct enrolment *e)
 {
@@ -37,7 +28,7 @@ static enum status read_params(struct request *r, struct enrolment *e)
 	if (st != ST_OK)
 		return st;
 	e->name = request_param(r, "name");
-	if (e->name != NULL && !name_ok(e->name))
+	if (e->name != NULL && !request_name_ok(e->name))
 		return err_set(&r->err, ST_BAD_REQUEST,
 			       "name must have at most %d bytes and no control "
 			       "characters",
@@ -73,9 +64,18 @@ static enum status store(struct request *r, struct enrolment *e)
 			  gallery_capacity(g));
 		goto done;
 	}
-	st = db_enroll(srv->db, e->person_id, e->name, e->replace,
-		       engine_info(srv->engine)->model_id, e->templates,
-		       e->count, srv_wall_ms(), &key, e->ids, &r->err);
+	st = db_enroll(srv->db,
+		       &(struct db_enrolment){
+			       .person_id = e->person_id,
+			       .name = e->name,
+			       .replace = e->replace,
+			       .model_id = engine_info(srv->engine)->model_id,
+			       .templates = e->templates,
+			       .quality = e->quality,
+			       .count = e->count,
+			       .key_id = r->key_id,
+			       .now_ms = srv_wall_ms() },
+		       &key, e->ids, &r->err);
 	if (st == ST_OK)
 		st = gallery_put(g, key, e->ids, e->templates, e->count,
 				 e->replace);
@@ -132,6 +132,7 @@ void handle_enroll(struct request *r, unsigned slot)
 		st = picture_embed(r, slot, &p, DECIDE_ENROL);
 		if (st != ST_OK)
 			break;
+		e.quality[e.count] = p.quality;
 		e.templates[e.count++] = p.template;
 		e.pool_peak = p.receipt.pool_peak_bytes;
 		json_array_append_new(

@@ -16,6 +16,10 @@ void handle_detect(struct request *r, unsigned slot);
 void handle_people(struct request *r, unsigned slot);
 void handle_person(struct request *r, unsigned slot);
 void handle_person_delete(struct request *r, unsigned slot);
+void handle_person_add(struct request *r, unsigned slot);
+void handle_person_patch(struct request *r, unsigned slot);
+void handle_templates(struct request *r, unsigned slot);
+void handle_template_delete(struct request *r, unsigned slot);
 void handle_logs(struct request *r, unsigned slot);
 void handle_log(struct request *r, unsigned slot);
 

@@ -1,15 +1,14 @@
 /* GET /logs and GET /logs/{id}: the match log, newest first. */
-#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "handlers/handlers.h"
 #include "jsonvalue.h"
 #include "srv.h"
 #include "reply.h"
+#include "timetext.h"
 
 #define PAGE_MAX 200
 
@@ -26,46 +25,6 @@ static json_t *event_json(const struct match_event *ev)
 		ev->model_id, "request_id", ev->request_id, "ms",
 		jsonvalue_real((double)ev->total_us / 1e3, 2),
 		"pool_peak_bytes", (json_int_t)ev->pool_peak_bytes);
-}
-
-/* "2026-01-31T12:34:56[.789]Z" or Unix milliseconds. */
-static bool parse_time(const char *s, int64_t *ms)
-{
-	struct tm tm = { 0 };
-	int n = 0, y, mo, d, h, mi, sec, frac = 0;
-	char *end;
-
-	if (strlen(s) > 32 || s[strspn(s, "0123456789-:.TZ")] != '\0')
-		return false;
-	*ms = strtoll(s, &end, 10);
-	if (isdigit((unsigned char)*s) && *end == '\0' && strlen(s) <= 18)
-		return true;
-	if (sscanf(s, "%4d-%2d-%2dT%2d:%2d:%2d%n", &y, &mo, &d, &h, &mi, &sec,
-		   &n) != 6 ||
-	    mo < 1 || mo > 12 || d < 1 || d > 31 || h < 0 || h > 23 || mi < 0 ||
-	    mi > 59 || sec < 0 || sec > 60 || y < 1970)
-		return false;
-	s += n;
-	if (*s == '.') {
-		if (sscanf(s, ".%3d%n", &frac, &n) != 1 || frac < 0)
-			return false;
-		for (int digits = n - 1; digits < 3; digits++)
-			frac *= 10;
-		s += n;
-	}
-	if (strcmp(s, "Z") != 0)
-		return false;
-	tm.tm_year = y - 1900;
-	tm.tm_mon = mo - 1;
-	tm.tm_mday = d;
-	timegm(&tm);
-	if (tm.tm_mday != d)
-		return false; /* 31 February, say */
-	tm.tm_hour = h;
-	tm.tm_min = mi;
-	tm.tm_sec = sec;
-	*ms = (int64_t)timegm(&tm) * 1000 + frac;
-	return true;
 }
 
 static enum status text_filter(struct request *r, const char *name, char *out,
@@ -87,7 +46,7 @@ static enum status time_filter(struct request *r, const char *name,
 {
 	const char *v = request_param(r, name);
 
-	if (v != NULL && !parse_time(v, out))
+	if (v != NULL && !timetext_parse(v, out))
 		return err_set(&r->err, ST_BAD_REQUEST,
 			       "%s must be a time like 2026-01-31T12:34:56Z",
 			       name);

@@ -23,7 +23,7 @@ def read(name):
 def send(d, command):
     """Sends what the curl command would."""
     words = shlex.split(command)
-    headers, body, parts, url = {}, None, [], ""
+    headers, body, parts, url, method = {}, None, [], "", None
     while words:
         word = words.pop(0)
         if word == "-H":
@@ -35,11 +35,15 @@ def send(d, command):
                 body = f.read()
             if word == "-F":
                 parts.append((name.rstrip("="), body))
+        elif word == "-X":
+            method = words.pop(0)
+        elif word == "-d":
+            body = words.pop(0)
         elif word.startswith("$URL"):
             url = word[len("$URL"):]
     if parts:
         body, headers = multipart(parts)
-    return d.request("POST" if body else "GET", url, body, headers)
+    return d.request(method or ("POST" if body else "GET"), url, body, headers)
 
 
 class Docs(unittest.TestCase):
