@@ -34,8 +34,10 @@ struct config {
 	int64_t min_face_px;	     /* 12 .. 1000, default 20 */
 	int64_t min_inter_eye_px; /* full-size pixels, 0 .. 1000, default 16 */
 	int64_t quality_min;	  /* percent, 0 .. 50, default 3 */
-	double target_fmr;	  /* 1e-6 .. 1e-2, default 1e-4 */
-	int64_t connections_max;  /* 4 .. 1024, default 64 */
+	int64_t enrol_sharpness_min, enrol_exposure_min; /* 0 .. 100 */
+	int64_t enrol_yaw_max, enrol_roll_max;		 /* degrees */
+	double target_fmr;	    /* 1e-6 .. 1e-2, default 1e-4 */
+	int64_t connections_max;    /* 4 .. 1024, default 64 */
 	int64_t connections_per_ip; /* 0 = no limit .. 1024, default 0 */
 	int64_t people_max;	    /* 1 .. 1000000, default 10000 */
 	int64_t doors_max;	    /* 0 .. 1000, default 64 */

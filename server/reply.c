@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "facequality.h"
 #include "timetext.h"
 
 #define RETRY_SECONDS 1u
@@ -126,6 +127,30 @@ void reply_header(struct request *r, const char *name, const char *value)
 		MHD_add_response_header(r->response, name, value);
 }
 
+/* What a kiosk can show, and what an admin may know. */
+static void add_advice(const struct request *r, json_t *o, enum status st)
+{
+	const char *hint = facequality_hint(st, r->failed_checks);
+
+	if (st == ST_LOW_QUALITY)
+		json_object_set_new(o, "failed",
+				    reply_checks(r->failed_checks));
+	if (hint != NULL)
+		json_object_set_new(o, "hint", json_string(hint));
+	if (st == ST_DUPLICATE_FACE && r->role == ROLE_ADMIN)
+		json_object_set_new(o, "person_id", json_string(r->held_by));
+}
+
+json_t *reply_checks(unsigned checks)
+{
+	json_t *list = json_array();
+
+	for (; checks != 0; checks &= checks - 1)
+		json_array_append_new(list,
+				      json_string(facequality_word(checks)));
+	return list;
+}
+
 void reply_problem(struct request *r, const char *part)
 {
 	enum status st = r->err.status == ST_OK ? ST_INTERNAL : r->err.status;
@@ -153,6 +178,8 @@ void reply_problem(struct request *r, const char *part)
 		json_object_set_new(o, "limit", json_integer(r->err.limit));
 	if (o != NULL && r->err.found != ERR_NO_NUMBER)
 		json_object_set_new(o, "found", json_integer(r->err.found));
+	if (o != NULL)
+		add_advice(r, o, st);
 	text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 	json_decref(o);
 	set_answer(r, http, text, "application/problem+json");

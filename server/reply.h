@@ -22,6 +22,8 @@ void reply_header(struct request *r, const char *name, const char *value);
 
 int reply_http_status(enum status st);
 
+/* The names of failed checks (facequality.h). */
+json_t *reply_checks(unsigned checks);
 /* A text as JSON; null for NULL and the empty text. */
 json_t *reply_text(const char *s);
 /* Unix milliseconds as "2026-01-31T12:34:56.789Z". */

@@ -30,9 +30,11 @@ struct request {
 	int64_t row_id;			 /* of the path, if it has one */
 	char allow[64]; /* methods of the path, when the one asked is not */
 	enum role role; /* of the key; 0 on routes that need none */
-	char key_id[KEY_ID_CHARS + 1]; /* "" without keys */
-	unsigned retry_s;	       /* Retry-After, 0: the usual */
-	enum status uri_status;	       /* what the raw address is worth */
+	char key_id[KEY_ID_CHARS + 1];	 /* "" without keys */
+	unsigned failed_checks;		 /* of the picture; see facequality.h */
+	char held_by[PERSON_ID_MAX + 1]; /* ST_DUPLICATE_FACE: whose it is */
+	unsigned retry_s;		 /* Retry-After, 0: the usual */
+	enum status uri_status;		 /* what the raw address is worth */
 	bool started, body_ended;
 	struct upload *upload; /* holds the parameters too; NULL for routes
 				* without a worker, which take none */

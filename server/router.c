@@ -7,7 +7,8 @@
 #include "handlers/handlers.h"
 
 static const char *const none[] = { NULL };
-static const char *const enrol_params[] = { "person_id", "name", "mode", NULL };
+static const char *const enrol_params[] = { "person_id", "name", "mode",
+					    "duplicate", NULL };
 static const char *const verify_params[] = { "person_id", "door_id", NULL };
 static const char *const identify_params[] = { "door_id", "top", NULL };
 static const char *const page_params[] = { "limit", "after", NULL };

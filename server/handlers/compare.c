@@ -77,13 +77,19 @@ void handle_detect(struct request *r, unsigned slot)
 	}
 	faces = json_array();
 	for (size_t i = 0; i < p.face_count; i++) {
-		json_t *f = picture_face_json(&p.faces[i]);
+		json_t *f = picture_face_json(&p.faces[i]), *q;
+		struct facequality parts;
 
-		json_object_set_new(
-			f, "inter_eye_px",
+		q = json_pack(
+			"{s:o}", "inter_eye_px",
 			jsonvalue_real((double)p.faces[i].inter_eye_px, 1));
+		/* A face whose landmarks cannot be aligned has no parts. */
+		if (picture_measure(r, slot, &p, &p.faces[i], &parts) == ST_OK)
+			picture_add_parts(q, &parts);
+		json_object_set_new(f, "quality", q);
 		json_array_append_new(faces, f);
 	}
+	err_clear(&r->err);
 	reply_json(r, 200,
 		   json_pack("{s:i, s:i, s:i, s:o, s:o, s:I}", "width",
 			     (int)p.info.width_px, "height",

@@ -48,6 +48,7 @@ void decision_reply(struct request *r, const struct picture *p,
 		    const struct outcome *o)
 {
 	struct match_event ev;
+	const char *hint;
 	int64_t at_ms = srv_wall_ms(), id;
 	json_t *j;
 
@@ -70,6 +71,10 @@ void decision_reply(struct request *r, const struct picture *p,
 	json_object_set_new(j, "template_id",
 			    o->template_id ? json_integer(o->template_id)
 					   : json_null());
+	hint = o->decision == DECIDE_ALLOW
+		       ? NULL
+		       : facequality_hint(o->why, r->failed_checks);
+	json_object_set_new(j, "hint", reply_text(hint));
 	json_object_set_new(j, "face",
 			    p->face_count ? picture_face_json(&p->faces[0])
 					  : json_null());

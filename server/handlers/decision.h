@@ -9,6 +9,7 @@ struct outcome {
 	const char *route; /* "verify" or "identify" */
 	enum decision decision;
 	const char *reason;    /* stable word */
+	enum status why;       /* of the picture: ST_OK, ST_NO_FACE, ... */
 	const char *door_id;   /* "" for none */
 	const char *person_id; /* asked for or found, "" for none */
 	const char *name;      /* of that person, or NULL */

@@ -11,6 +11,8 @@
 struct enrolment {
 	const char *person_id, *name;
 	bool replace;
+	bool duplicate_ok;
+	size_t at; /* the picture at fault */
 	size_t count;
 	struct face_template templates[UPLOAD_PICTURES_MAX];
 	float quality[UPLOAD_PICTURES_MAX];
@@ -21,6 +23,7 @@ struct enrolment {
 static enum status read_params(struct request *r, struct enrolment *e)
 {
 	const char *mode = request_param(r, "mode");
+	const char *duplicate = request_param(r, "duplicate");
 	enum status st = request_check_params(r);
 
 	if (st == ST_OK)
@@ -37,7 +40,42 @@ static enum status read_params(struct request *r, struct enrolment *e)
 	    strcmp(mode, "replace") != 0)
 		return err_set(&r->err, ST_BAD_REQUEST,
 			       "mode must be append or replace");
+	if (duplicate != NULL && strcmp(duplicate, "refuse") != 0 &&
+	    strcmp(duplicate, "allow") != 0)
+		return err_set(&r->err, ST_BAD_REQUEST,
+			       "duplicate must be refuse or allow");
+	e->duplicate_ok = duplicate != NULL && strcmp(duplicate, "allow") == 0;
 	e->replace = mode != NULL && strcmp(mode, "replace") == 0;
+	return ST_OK;
+}
+
+/* Whether a face is enrolled under another id already: at the cut of a search,
+ * so that strangers are taken for one at the rate that identify has. */
+static enum status check_duplicates(struct request *r, struct enrolment *e,
+				    int64_t own_key)
+{
+	struct engine *engine = r->srv->engine;
+	struct gallery *g = engine_gallery(engine);
+	float cut = engine_threshold(
+		engine,
+		decide_search_fmr(r->srv->cfg.target_fmr, gallery_count(g)));
+
+	for (e->at = 0; e->at < e->count; e->at++) {
+		struct gallery_hit hits[2];
+		struct db_person other;
+		size_t n = gallery_identify(g, &e->templates[e->at], hits, 2);
+		size_t i = n > 0 && hits[0].person_key == own_key;
+
+		if (i >= n || hits[i].score < cut)
+			continue;
+		if (db_person_by_key(r->srv->db, hits[i].person_key, &other,
+				     NULL) == ST_OK)
+			(void)snprintf(r->held_by, sizeof(r->held_by), "%s",
+				       other.id);
+		return err_set(&r->err, ST_DUPLICATE_FACE,
+			       "this face is enrolled under another id; "
+			       "duplicate=allow enrols it all the same");
+	}
 	return ST_OK;
 }
 
@@ -53,9 +91,12 @@ static enum status store(struct request *r, struct enrolment *e)
 	enum status st;
 
 	pthread_mutex_lock(&srv->enrol_lock);
-	if (e->replace &&
-	    db_person_get(srv->db, e->person_id, &old, NULL) == ST_OK)
+	if (db_person_get(srv->db, e->person_id, &old, NULL) == ST_OK)
 		key = old.key;
+	if (!e->duplicate_ok && check_duplicates(r, e, key) != ST_OK) {
+		st = r->err.status;
+		goto done;
+	}
 	st = gallery_room(g, key, e->count, e->replace);
 	if (st != ST_OK) {
 		err_limit(&r->err, st, (int64_t)gallery_capacity(g),
@@ -151,7 +192,8 @@ void handle_enroll(struct request *r, unsigned slot)
 	if (st == ST_OK)
 		st = store(r, &e);
 	if (st != ST_OK) {
-		reply_problem(r, NULL);
+		(void)snprintf(part, sizeof(part), "image[%zu]", e.at);
+		reply_problem(r, st == ST_DUPLICATE_FACE ? part : NULL);
 		goto done;
 	}
 	answer(r, &e, json_incref(list));

@@ -90,6 +90,7 @@ void handle_identify(struct request *r, unsigned slot)
 		st = request_int(r, "top", 1, TOP_MAX, 1, &top);
 	if (st == ST_OK)
 		st = picture_embed(r, slot, &p, DECIDE_PROBE);
+	o.why = st;
 	if (st == ST_OK || st == ST_LOW_QUALITY) {
 		o.candidates = json_array();
 		st = search(r, &p, st == ST_LOW_QUALITY, (size_t)top, &best,

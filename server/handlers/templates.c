@@ -1,5 +1,6 @@
 /* /people/{person_id}/templates: what is stored of a person, and taking one
  * template back. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,8 +44,10 @@ void handle_templates(struct request *r, unsigned slot)
 			json_pack("{s:I, s:s, s:o, s:o, s:o}", "template_id",
 				  (json_int_t)page[i].id, "model",
 				  page[i].model_id, "quality",
-				  jsonvalue_real(page[i].quality, 1), "key_id",
-				  reply_text(page[i].key_id), "created_at",
+				  jsonvalue_real(
+					  floor(page[i].quality * 10) / 10, 1),
+				  "key_id", reply_text(page[i].key_id),
+				  "created_at",
 				  reply_time(page[i].created_ms)));
 	reply_page(r, "templates", list,
 		   n == (size_t)limit ? json_integer(page[n - 1].id) : NULL);

@@ -56,6 +56,7 @@ void handle_verify(struct request *r, unsigned slot)
 	}
 	o.name = person.name;
 	st = picture_embed(r, slot, &p, DECIDE_PROBE);
+	o.why = st;
 	if (st == ST_OK || st == ST_LOW_QUALITY) {
 		compare(r, &p, st == ST_LOW_QUALITY, &person, &o);
 	} else if (decision_is_deny(st)) {
