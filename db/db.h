@@ -129,6 +129,10 @@ enum status db_person_by_key(struct db *db, int64_t key, struct db_person *out,
 enum status db_people_list(struct db *db, const char *after,
 			   struct db_person *out, size_t cap, size_t *count,
 			   struct errinfo *err) MUST_CHECK;
+/* The keys of a group's people, rising, at most cap. */
+enum status db_group_keys(struct db *db, const char *group, int64_t *keys,
+			  size_t cap, size_t *count,
+			  struct errinfo *err) MUST_CHECK;
 /* Removes the person and its templates; no byte of them stays in the file,
  * the WAL or free pages (secure_delete, cleaned pages, then a truncating
  * checkpoint). Its match log rows lose the person's id. Should the checkpoint

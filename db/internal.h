@@ -89,6 +89,10 @@
 	X(PERSON_BY_KEY, reader, DB_PERSON_COLUMNS "WHERE p.key = ?1")         \
 	X(PEOPLE_LIST, reader,                                                 \
 	  DB_PERSON_COLUMNS "WHERE p.id > ?1 ORDER BY p.id LIMIT ?2")          \
+	X(GROUP_KEYS, reader,                                                  \
+	  "SELECT key FROM people WHERE "                                      \
+	  "instr(' ' || groups || ' ', ' ' || ?1 || ' ') > 0 "                 \
+	  "ORDER BY key LIMIT ?2")                                             \
 	X(TEMPLATES_EACH, reader,                                              \
 	  DB_TEMPLATE_ROW "WHERE model_id = ?1 ORDER BY id")                   \
 	X(TEMPLATES_OF, reader,                                                \

@@ -313,3 +313,23 @@ enum status db_people_list(struct db *db, const char *after,
 	pthread_mutex_unlock(&db->read_lock);
 	return st;
 }
+
+enum status db_group_keys(struct db *db, const char *group, int64_t *keys,
+			  size_t cap, size_t *count, struct errinfo *err)
+{
+	sqlite3_stmt *s = db->stmt[DB_SQL_GROUP_KEYS];
+	enum status st = ST_OK;
+	int rc = SQLITE_DONE;
+
+	*count = 0;
+	pthread_mutex_lock(&db->read_lock);
+	(void)db_bind_text(s, 1, group);
+	(void)sqlite3_bind_int64(s, 2, (sqlite3_int64)cap);
+	while (*count < cap && (rc = sqlite3_step(s)) == SQLITE_ROW)
+		keys[(*count)++] = sqlite3_column_int64(s, 0);
+	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+		st = db_fail(db->reader, rc, "Reading the group", err);
+	db_reset(s);
+	pthread_mutex_unlock(&db->read_lock);
+	return st;
+}

@@ -10,7 +10,8 @@ static const char *const none[] = { NULL };
 static const char *const enrol_params[] = { "person_id", "name", "mode",
 					    "duplicate", NULL };
 static const char *const verify_params[] = { "person_id", "door_id", NULL };
-static const char *const identify_params[] = { "door_id", "top", NULL };
+static const char *const identify_params[] = { "door_id", "top", "group",
+					       NULL };
 static const char *const page_params[] = { "limit", "after", NULL };
 static const char *const log_params[] = { "person_id", "door_id", "decision",
 					  "reason",    "from",	  "to",
@@ -49,6 +50,14 @@ static const struct route routes[] = {
 	  false, BODY_NONE, none, handle_template_delete },
 	{ "DELETE", "/people/{person_id}", KIOSK, true, false, BODY_NONE, none,
 	  handle_person_delete },
+	{ "GET", "/doors", ROLE_ADMIN, true, false, BODY_NONE, page_params,
+	  handle_doors },
+	{ "GET", "/doors/{door_id}", ROLE_ADMIN, true, false, BODY_NONE, none,
+	  handle_door },
+	{ "PUT", "/doors/{door_id}", ROLE_ADMIN, true, false, BODY_DOCUMENT,
+	  none, handle_door_put },
+	{ "DELETE", "/doors/{door_id}", ROLE_ADMIN, true, false, BODY_NONE,
+	  none, handle_door_delete },
 	{ "GET", "/logs", AUDITOR, true, false, BODY_NONE, log_params,
 	  handle_logs },
 	{ "GET", "/logs/{log_no}", AUDITOR, true, false, BODY_NONE, none,

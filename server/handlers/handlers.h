@@ -20,6 +20,10 @@ void handle_person_add(struct request *r, unsigned slot);
 void handle_person_patch(struct request *r, unsigned slot);
 void handle_templates(struct request *r, unsigned slot);
 void handle_template_delete(struct request *r, unsigned slot);
+void handle_doors(struct request *r, unsigned slot);
+void handle_door(struct request *r, unsigned slot);
+void handle_door_put(struct request *r, unsigned slot);
+void handle_door_delete(struct request *r, unsigned slot);
 void handle_logs(struct request *r, unsigned slot);
 void handle_log(struct request *r, unsigned slot);
 
