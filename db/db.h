@@ -230,8 +230,10 @@ struct log_filter { /* empty text, 0 and NaN mean: any */
 	int64_t from_ms, to_ms; /* from <= at < to */
 	double min_score;
 	int64_t before_id; /* cursor: rows with a smaller id; 0 = newest */
+	bool rising;	   /* oldest first, and this cursor instead: */
+	int64_t after_id;  /* rows with a larger id; 0 = oldest */
 };
-/* Newest first, at most cap rows. */
+/* Newest first unless rising, at most cap rows. */
 enum status db_log_list(struct db *db, const struct log_filter *f,
 			struct match_event *out, size_t cap, size_t *count,
 			struct errinfo *err) MUST_CHECK;

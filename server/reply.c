@@ -71,6 +71,19 @@ int reply_http_status(enum status st)
 	}
 }
 
+static void keep(struct request *r, int http_status, struct MHD_Response *resp,
+		 const char *type)
+{
+	r->response = resp;
+	r->http_status = http_status;
+	if (type != NULL)
+		MHD_add_response_header(resp, MHD_HTTP_HEADER_CONTENT_TYPE,
+					type);
+	MHD_add_response_header(resp, "X-Request-Id", r->id);
+	MHD_add_response_header(resp, "Cache-Control", "no-store");
+	MHD_add_response_header(resp, "X-Content-Type-Options", "nosniff");
+}
+
 static void set_answer(struct request *r, int http_status, char *text,
 		       const char *type)
 {
@@ -86,14 +99,13 @@ static void set_answer(struct request *r, int http_status, char *text,
 		free(text);
 		return; /* the connection is closed without an answer */
 	}
-	r->response = resp;
-	r->http_status = http_status;
-	if (type != NULL)
-		MHD_add_response_header(resp, MHD_HTTP_HEADER_CONTENT_TYPE,
-					type);
-	MHD_add_response_header(resp, "X-Request-Id", r->id);
-	MHD_add_response_header(resp, "Cache-Control", "no-store");
-	MHD_add_response_header(resp, "X-Content-Type-Options", "nosniff");
+	keep(r, http_status, resp, type);
+}
+
+void reply_stream(struct request *r, struct MHD_Response *resp,
+		  const char *type)
+{
+	keep(r, 200, resp, type);
 }
 
 void reply_json(struct request *r, int http_status, json_t *body)

@@ -17,6 +17,9 @@ void reply_error(struct request *r, enum status st, const char *text);
  * NULL for none. Takes both. */
 void reply_page(struct request *r, const char *name, json_t *list,
 		json_t *next);
+/* 200 with a body that comes from a callback. Takes resp. */
+void reply_stream(struct request *r, struct MHD_Response *resp,
+		  const char *type);
 /* Adds a header to the answer set before. */
 void reply_header(struct request *r, const char *name, const char *value);
 

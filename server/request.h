@@ -18,6 +18,10 @@
 #include "upload.h"
 
 struct route;
+struct logexport;
+
+/* What the client asked the answer to be, where a route has a choice. */
+enum accept { ACCEPT_JSON, ACCEPT_NDJSON, ACCEPT_CSV };
 
 #define REQUEST_DOCUMENT_BYTES 8192 /* of JSON that is no picture */
 
@@ -33,8 +37,10 @@ struct request {
 	char key_id[KEY_ID_CHARS + 1];	 /* "" without keys */
 	unsigned failed_checks;		 /* of the picture; see facequality.h */
 	char held_by[PERSON_ID_MAX + 1]; /* ST_DUPLICATE_FACE: whose it is */
-	unsigned retry_s;		 /* Retry-After, 0: the usual */
-	enum status uri_status;		 /* what the raw address is worth */
+	enum accept accept;
+	struct logexport *export; /* or NULL */
+	unsigned retry_s;	  /* Retry-After, 0: the usual */
+	enum status uri_status;	  /* what the raw address is worth */
 	bool started, body_ended;
 	struct upload *upload; /* holds the parameters too; NULL for routes
 				* without a worker, which take none */

@@ -15,8 +15,8 @@ static const char *const identify_params[] = { "door_id", "top", "group",
 static const char *const page_params[] = { "limit", "after", NULL };
 static const char *const log_params[] = { "person_id", "door_id", "decision",
 					  "reason",    "from",	  "to",
-					  "min_score", "before",  "limit",
-					  NULL };
+					  "min_score", "before",  "after",
+					  "limit",     NULL };
 
 #define DOOR	ROLE_DOOR
 #define KIOSK	ROLE_KIOSK

@@ -19,7 +19,7 @@
 #include "router.h"
 #include "worker.h"
 
-static struct deadline *deadline_of(struct MHD_Connection *c)
+struct deadline *srv_deadline(struct MHD_Connection *c)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
 		c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
@@ -59,7 +59,7 @@ static enum MHD_Result send_answer(struct request *r)
 {
 	enum MHD_Result ok = MHD_NO;
 
-	deadline_restart(deadline_of(r->connection));
+	deadline_restart(srv_deadline(r->connection));
 	/* Before the answer leaves: a client that has it may ask again at
 	 * once, and must not be told that its own request is in the way. */
 	worker_return_upload(r);
@@ -136,12 +136,24 @@ static enum status begin_upload(struct request *r)
 	return r->err.status == ST_OK ? request_check_params(r) : r->err.status;
 }
 
+static void read_accept(struct request *r)
+{
+	const char *accept = MHD_lookup_connection_value(
+		r->connection, MHD_HEADER_KIND, "Accept");
+
+	if (accept != NULL && strstr(accept, "text/csv") != NULL)
+		r->accept = ACCEPT_CSV;
+	else if (accept != NULL && strstr(accept, "application/x-ndjson"))
+		r->accept = ACCEPT_NDJSON;
+}
+
 static enum MHD_Result on_headers(struct request *r, const char *method,
 				  const char *url)
 {
 	r->started = true;
 	r->start_us = srv_now_us();
 	name_request(r);
+	read_accept(r);
 	if (atomic_load(&r->srv->draining))
 		err_set(&r->err, ST_NOT_READY, "the daemon is stopping");
 	else if (r->uri_status != ST_OK)
@@ -204,7 +216,7 @@ static enum MHD_Result on_end(struct request *r)
 		r->route->run(r, 0);
 		return send_answer(r);
 	}
-	deadline_pause(deadline_of(r->connection));
+	deadline_pause(srv_deadline(r->connection));
 	if (!r->body_ended) {
 		r->body_ended = true;
 		upload_finish(r->upload);
@@ -252,7 +264,7 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *c)
 	struct request *r = worker_take_request(cls);
 
 	/* A kept connection may have been idle for long before this line. */
-	deadline_restart(deadline_of(c));
+	deadline_restart(srv_deadline(c));
 	if (r != NULL) {
 		r->connection = c;
 		r->uri_status = guard_uri(uri);
@@ -267,7 +279,7 @@ static void on_completed(void *cls, struct MHD_Connection *c, void **con_cls,
 
 	(void)cls;
 	(void)why;
-	deadline_restart(deadline_of(c));
+	deadline_restart(srv_deadline(c));
 	if (r == NULL)
 		return;
 	*con_cls = NULL;

@@ -11,6 +11,9 @@
 
 #define SRV_STACK_BYTES (256 * 1024)
 
+/* The deadline of a connection. */
+struct deadline *srv_deadline(struct MHD_Connection *c);
+
 struct srv_worker {
 	struct srv *srv;
 	unsigned slot; /* of the engine */
@@ -30,6 +33,7 @@ struct srv {
 	atomic_bool draining; /* nothing new is begun */
 	atomic_bool stopping; /* workers leave when the queue is empty */
 	atomic_int active;    /* requests in their slots */
+	atomic_int exports;   /* of the match log under way */
 	atomic_uint made;     /* for request ids */
 	uint32_t id_salt;
 

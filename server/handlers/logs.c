@@ -1,31 +1,16 @@
-/* GET /logs and GET /logs/{id}: the match log, newest first. */
+/* GET /logs and GET /logs/{log_no}: the match log. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "handlers/handlers.h"
-#include "jsonvalue.h"
+#include "logexport.h"
 #include "srv.h"
 #include "reply.h"
 #include "timetext.h"
 
 #define PAGE_MAX 200
-
-static json_t *event_json(const struct match_event *ev)
-{
-	return json_pack(
-		"{s:I, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:o, "
-		"s:I}",
-		"log_id", (json_int_t)ev->id, "at", reply_time(ev->at_ms),
-		"route", ev->route, "decision", ev->decision, "reason",
-		ev->reason, "person_id", reply_text(ev->person_id), "door_id",
-		reply_text(ev->door_id), "score", jsonvalue_real(ev->score, 4),
-		"threshold", jsonvalue_real(ev->threshold, 4), "model",
-		ev->model_id, "request_id", ev->request_id, "ms",
-		jsonvalue_real((double)ev->total_us / 1e3, 2),
-		"pool_peak_bytes", (json_int_t)ev->pool_peak_bytes);
-}
 
 static enum status text_filter(struct request *r, const char *name, char *out,
 			       size_t room)
@@ -77,7 +62,16 @@ static enum status read_filter(struct request *r, struct log_filter *f,
 	if (st == ST_OK)
 		st = request_int(r, "before", 1, INT64_MAX, 0, &f->before_id);
 	if (st == ST_OK)
+		st = request_int(r, "after", 0, INT64_MAX, 0, &f->after_id);
+	f->rising = request_param(r, "after") != NULL;
+	if (st == ST_OK && f->rising && f->before_id != 0)
+		st = err_set(&r->err, ST_BAD_REQUEST,
+			     "either before or after, not both");
+	/* A page is short; an export is whole unless told otherwise. */
+	if (st == ST_OK && r->accept == ACCEPT_JSON)
 		st = request_int(r, "limit", 1, PAGE_MAX, 50, limit);
+	else if (st == ST_OK)
+		st = request_int(r, "limit", 1, INT64_MAX, INT64_MAX, limit);
 	if (st != ST_OK)
 		return st;
 	if (decision != NULL) {
@@ -111,6 +105,11 @@ void handle_logs(struct request *r, unsigned slot)
 	enum status st = read_filter(r, &f, &limit);
 
 	(void)slot;
+	if (st == ST_OK && r->accept != ACCEPT_JSON) {
+		if (logexport_begin(r, &f, limit) != ST_OK)
+			reply_problem(r, NULL);
+		return;
+	}
 	if (st == ST_OK) {
 		page = request_page(r, limit, sizeof(*page));
 		st = page ? ST_OK : ST_NO_MEMORY;
@@ -125,8 +124,9 @@ void handle_logs(struct request *r, unsigned slot)
 	}
 	list = json_array();
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, event_json(&page[i]));
-	/* A full page may have a successor; ask for it with before=next. */
+		json_array_append_new(list, logexport_row(&page[i]));
+	/* A full page may have a successor; ask for it with before=next, or
+	 * after=next. */
 	reply_page(r, "logs", list,
 		   n == (size_t)limit ? json_integer(page[n - 1].id) : NULL);
 	free(page);
@@ -144,5 +144,5 @@ void handle_log(struct request *r, unsigned slot)
 		reply_error(r, ST_NO_SUCH_ROUTE,
 			    "the match log has no row of that number");
 	else
-		reply_json(r, 200, event_json(&ev));
+		reply_json(r, 200, logexport_row(&ev));
 }
