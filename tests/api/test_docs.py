@@ -84,6 +84,23 @@ class Docs(unittest.TestCase):
         told = set(re.findall(r"`(\w+)`", " ".join(codes for _, codes in rows)))
         self.assertEqual(told, codes - NOT_HTTP)
 
+    def test_every_code_is_explained_with_its_status(self):
+        names = dict(re.findall(r'X\((?!NAME)([A-Z_]+), "(\w+)"', read("common/status.h")))
+        source = read("server/reply.c")
+        source = source[source.index("switch (st)"):]
+        http = {}
+        for cases, number in re.findall(r"((?:\s*(?:case ST_\w+|default):)+)\s*return (\d+);",
+                                        source):
+            for name in re.findall(r"ST_(\w+)|default", cases):
+                http[names.get(name)] = number
+        text = read("docs/errors.md")
+        answers, others = text.split("# Errors that are no answers")
+        told = dict(re.findall(r"^## (\w+)\n\nHTTP (\d+)\. ", answers, re.M))
+        for code, number in told.items():
+            self.assertEqual(number, http.get(code, http[None]), code)
+        told = set(told) | set(re.findall(r"^## (\w+)$", others, re.M))
+        self.assertEqual(told, set(names.values()) - {"ok", "end", "client_gone"})
+
 
 if __name__ == "__main__":
     unittest.main()
