@@ -95,6 +95,21 @@ enum status picture_only(struct request *r, unsigned slot, struct picture *p)
 	return st;
 }
 
+void picture_account(struct request *r, const struct picture *p,
+		     int64_t match_us)
+{
+	struct counters_work *w = &r->work;
+
+	w->pictures = true;
+	w->us[STAGE_DECODE] = p->receipt.decode_us;
+	w->us[STAGE_DETECT] = p->receipt.detect_us;
+	w->us[STAGE_ALIGN] = p->receipt.align_us;
+	w->us[STAGE_EMBED] = p->receipt.embed_us;
+	w->us[STAGE_MATCH] = match_us > 0 ? (uint64_t)match_us : 0;
+	w->us[STAGE_TOTAL] = srv_now_us() - r->start_us;
+	w->pool_peak_bytes = p->receipt.pool_peak_bytes;
+}
+
 json_t *picture_face_json(const struct face *f)
 {
 	return jsonvalue_face(f, 1, 4);

@@ -43,6 +43,10 @@ enum status picture_measure(struct request *r, unsigned slot,
 /* Adds the components to a quality object. */
 void picture_add_parts(json_t *quality, const struct facequality *q);
 
+/* Notes what the pictures have cost, for the counters. */
+void picture_account(struct request *r, const struct picture *p,
+		     int64_t match_us);
+
 json_t *picture_face_json(const struct face *f);
 json_t *picture_quality_json(const struct picture *p);
 /* Times in milliseconds; match_us < 0 leaves that one out. */

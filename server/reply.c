@@ -128,6 +128,11 @@ void reply_page(struct request *r, const char *name, json_t *list, json_t *next)
 			     next ? next : json_null()));
 }
 
+void reply_plain(struct request *r, char *text, const char *type)
+{
+	set_answer(r, 200, text, type);
+}
+
 void reply_empty(struct request *r, int http_status)
 {
 	set_answer(r, http_status, NULL, NULL);
@@ -194,6 +199,7 @@ void reply_problem(struct request *r, const char *part)
 		add_advice(r, o, st);
 	text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 	json_decref(o);
+	r->problem = st;
 	set_answer(r, http, text, "application/problem+json");
 	if (http == 503 || http == 429) {
 		snprintf(word, sizeof(word), "%u",

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #include "keystore.h"
+#include "counters.h"
 #include "server.h"
 #include "upload.h"
 
@@ -56,6 +57,8 @@ struct request {
 	unsigned holders;
 	struct request *next; /* in the queue */
 
+	struct counters_work work;
+	enum status problem; /* what the answer says went wrong */
 	int http_status;
 	struct MHD_Response *response;
 };

@@ -62,10 +62,15 @@ static const struct route routes[] = {
 	  handle_logs },
 	{ "GET", "/logs/{log_no}", AUDITOR, true, false, BODY_NONE, none,
 	  handle_log },
+	{ "GET", "/metrics", AUDITOR, false, false, BODY_NONE, none,
+	  handle_metrics },
 	{ "GET", "/healthz", 0, false, false, BODY_NONE, none, handle_healthz },
 	{ "GET", "/readyz", 0, true, true, BODY_NONE, none, handle_readyz },
 	{ "GET", "/version", 0, false, false, BODY_NONE, none, handle_version },
 };
+
+_Static_assert(sizeof(routes) / sizeof(routes[0]) <= COUNTERS_ROUTES,
+	       "every route has its counters");
 
 /* Steps over one segment of both; false when they differ. A placeholder fits
  * every segment that is not empty. */
@@ -145,6 +150,16 @@ static enum status take_ids(struct request *r, const struct route *route,
 				     "the id in the path is not one");
 	}
 	return st;
+}
+
+const struct route *router_at(size_t i)
+{
+	return i < sizeof(routes) / sizeof(routes[0]) ? &routes[i] : NULL;
+}
+
+size_t router_index(const struct route *route)
+{
+	return (size_t)(route - routes);
 }
 
 enum status router_find(struct request *r, const char *method, const char *path)

@@ -30,4 +30,8 @@ struct route {
 enum status router_find(struct request *r, const char *method,
 			const char *path) MUST_CHECK;
 
+/* The routes by number, for counting: NULL beyond the last one. */
+const struct route *router_at(size_t i);
+size_t router_index(const struct route *route);
+
 #endif

@@ -64,6 +64,7 @@ static enum MHD_Result send_answer(struct request *r)
 	 * once, and must not be told that its own request is in the way. */
 	worker_return_upload(r);
 	if (r->response != NULL) {
+		counters_count(&r->srv->counters, r);
 		ok = MHD_queue_response(r->connection, (unsigned)r->http_status,
 					r->response);
 		MHD_destroy_response(r->response);
@@ -375,6 +376,7 @@ enum status srv_open(const struct config *cfg, struct engine *engine,
 	srv->engine = engine;
 	srv->db = db;
 	srv->selftest_score = selftest_score;
+	srv->counters.started_ms = srv_wall_ms();
 	srv->id_salt = (uint32_t)(srv_now_us() * 2654435761u);
 	pthread_mutex_init(&srv->enrol_lock, NULL);
 	pthread_mutex_init(&srv->slots_lock, NULL);

@@ -38,6 +38,7 @@ struct srv {
 	uint32_t id_salt;
 
 	pthread_mutex_t enrol_lock; /* room, commit and gallery are one step */
+	struct counters counters;   /* of the network thread */
 	struct deadlines *deadlines;
 
 	struct request *requests;

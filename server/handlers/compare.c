@@ -49,6 +49,7 @@ void handle_compare(struct request *r, unsigned slot)
 		float cut = engine_threshold(e, fmr);
 		float score = template_cosine(&first, &p.template);
 
+		picture_account(r, &p, -1);
 		reply_json(
 			r, 200,
 			json_pack("{s:b, s:o*, s:o, s:f, s:s, s:O, s:O, s:o, "
@@ -90,6 +91,7 @@ void handle_detect(struct request *r, unsigned slot)
 		json_array_append_new(faces, f);
 	}
 	err_clear(&r->err);
+	picture_account(r, &p, -1);
 	reply_json(r, 200,
 		   json_pack("{s:i, s:i, s:i, s:o, s:o, s:I}", "width",
 			     (int)p.info.width_px, "height",

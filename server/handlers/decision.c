@@ -130,6 +130,9 @@ void decision_reply(struct request *r, const struct picture *p,
 
 	/* What the picture lacked is the reason now and no error any more. */
 	err_clear(&r->err);
+	r->work.decision = decide_word(o->decision);
+	r->work.reason = o->reason;
+	picture_account(r, p, o->match_us);
 	fill_event(&ev, r, p, o, at_ms);
 	if (db_log_add(r->srv->db, &ev, &id, &r->err) != ST_OK) {
 		json_decref(o->candidates);

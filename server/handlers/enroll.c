@@ -196,6 +196,7 @@ void handle_enroll(struct request *r, unsigned slot)
 		reply_problem(r, st == ST_DUPLICATE_FACE ? part : NULL);
 		goto done;
 	}
+	picture_account(r, &p, -1);
 	answer(r, &e, json_incref(list));
 done:
 	json_decref(list);

@@ -5,6 +5,7 @@
 
 #include "request.h"
 
+void handle_metrics(struct request *r, unsigned slot);
 void handle_healthz(struct request *r, unsigned slot);
 void handle_readyz(struct request *r, unsigned slot);
 void handle_version(struct request *r, unsigned slot);

@@ -20,6 +20,7 @@ ROUTES = {
     ("POST", "/compare"): "door", ("POST", "/detect"): "door kiosk auditor",
     ("GET", "/people"): "kiosk", ("GET", "/people/p"): "kiosk", ("DELETE", "/people/q"): "kiosk",
     ("GET", "/logs"): "auditor", ("GET", "/logs/1"): "auditor",
+    ("GET", "/metrics"): "auditor",
     ("GET", "/healthz"): None, ("GET", "/readyz"): None, ("GET", "/version"): None,
 }
 
