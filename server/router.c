@@ -66,6 +66,8 @@ static const struct route routes[] = {
 	  handle_metrics },
 	{ "GET", "/healthz", 0, false, false, BODY_NONE, none, handle_healthz },
 	{ "GET", "/readyz", 0, true, true, BODY_NONE, none, handle_readyz },
+	{ "GET", "/openapi.json", 0, false, false, BODY_NONE, none,
+	  handle_openapi },
 	{ "GET", "/version", 0, false, false, BODY_NONE, none, handle_version },
 };
 
