@@ -37,7 +37,7 @@ struct k_gemm {
 	size_t channels;
 	void *out;	      /* out_type: pixel p at out + p * out_step */
 	size_t out_step;      /* elements */
-	const void *residual; /* of the output's type and layout, or NULL */
+	const void *residual; /* of the output's type, or NULL; may be out */
 	size_t residual_step; /* elements */
 	const struct k_requant *rq;
 };

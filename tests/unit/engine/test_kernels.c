@@ -115,11 +115,12 @@ static void compare_gemm(const struct k_table *level, enum fgm_type in,
 			 enum fgm_type out)
 {
 	struct k_gemm g = { .pixels = between(1, 20),
-			    .groups = between(1, 40),
+			    .groups = between(1, rnd() % 8 ? 40 : 300),
 			    .channels = between(1, 70) };
 	size_t e = type_bytes[out], planes, bytes;
 	struct guarded a, w, got, want, res;
 	struct channels c;
+	int in_place;
 
 	g.wide = in == FGM_S16 && rnd() % 2;
 	planes = g.wide ? 2 : 1;
@@ -146,9 +147,16 @@ static void compare_gemm(const struct k_table *level, enum fgm_type in,
 	g.weights = (const int8_t *)w.p;
 	g.residual = out != FGM_F32 && rnd() % 2 ? res.p : NULL;
 	g.rq = &c.rq;
+	in_place = g.residual != NULL && rnd() % 2;
+	if (in_place)
+		g.residual_step = g.out_step;
 	g.out = want.p;
+	if (in_place)
+		g.residual = g.out;
 	(in == FGM_S8 ? k_table_scalar.gemm_s8 : k_table_scalar.gemm_s16)(&g);
 	g.out = got.p;
+	if (in_place)
+		g.residual = g.out;
 	(in == FGM_S8 ? level->gemm_s8 : level->gemm_s16)(&g);
 	ck_assert_msg(memcmp(got.p, want.p, bytes) == 0,
 		      "%s gemm in %d out %d: %zu pixels %zu groups %zu "
