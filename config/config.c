@@ -50,7 +50,7 @@ static const struct key keys[] = {
 	KEY(queue_max, TYPE_INT, 0, 64, "8",
 	    "Requests that may wait for a worker; more are answered 503."),
 	KEY(gallery_max, TYPE_INT, 1, 1000000, "10000",
-	    "Templates that can be enrolled; each takes 148 bytes."),
+	    "Templates that can be enrolled; each takes 140 bytes."),
 	KEY(body_max_kib, TYPE_INT, 16, 65536, "16384",
 	    "Largest request body, in KiB."),
 	KEY(jpeg_max_width_px, TYPE_INT, 16, 65500, "8192",
