@@ -45,7 +45,7 @@ static const struct key keys[] = {
 	KEY(log_level, TYPE_TEXT, 0, 0, "info", "error, warn, info or debug."),
 	KEY(workers, TYPE_INT, 1, 16, "2",
 	    "Pictures worked on at the same time; each has a pool of its own."),
-	KEY(pool_kib, TYPE_INT, 512, 65536, "2048",
+	KEY(pool_kib, TYPE_INT, 256, 65536, "2048",
 	    "Working memory of one worker, in KiB."),
 	KEY(queue_max, TYPE_INT, 0, 64, "8",
 	    "Requests that may wait for a worker; more are answered 503."),

@@ -71,7 +71,7 @@ static const struct {
 	const char *key, *low, *high, *below, *above;
 } limits[] = {
 	{ "workers", "1", "16", "0", "17" },
-	{ "pool_kib", "512", "65536", "511", "65537" },
+	{ "pool_kib", "256", "65536", "255", "65537" },
 	{ "queue_max", "0", "64", "-1", "65" },
 	{ "gallery_max", "1", "1000000", "0", "1000001" },
 	{ "body_max_kib", "16", "65536", "15", "65537" },

@@ -237,6 +237,29 @@ START_TEST(the_smallest_pool_still_verifies)
 }
 END_TEST
 
+START_TEST(one_mebibyte_is_enough_to_verify)
+{
+	struct engine_options o = options();
+	struct engine *big = e;
+	struct face_template a = embed("obama.jpg");
+	static const char *const same[] = { "obama2.jpg", "obama-720p.jpg" };
+	struct engine_receipt r;
+
+	o.pool_bytes = 1u << 20;
+	ck_assert_uint_eq(engine_open(&o, &e, NULL), ST_OK);
+	for (int i = 0; i < 2; i++) {
+		struct face_template b = embed(same[i]);
+
+		engine_receipt(e, 0, &r);
+		ck_assert_uint_le(r.pool_peak_bytes, o.pool_bytes);
+		ck_assert_float_gt(template_cosine(&a, &b),
+				   engine_threshold(e, 1e-4));
+	}
+	engine_close(e);
+	e = big;
+}
+END_TEST
+
 START_TEST(cosines_are_those_of_the_plain_definition)
 {
 	static struct face_template t[70];
@@ -353,6 +376,7 @@ Suite *suite_engine(void)
 	tcase_add_test(
 		t, a_pool_that_is_too_small_is_refused_with_the_bytes_needed);
 	tcase_add_test(t, the_smallest_pool_still_verifies);
+	tcase_add_test(t, one_mebibyte_is_enough_to_verify);
 	tcase_add_test(t, cosines_are_those_of_the_plain_definition);
 	tcase_add_test(t, wrong_models_are_refused);
 	tcase_add_test(t, thresholds_rise_as_rates_fall_and_invert);
