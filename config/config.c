@@ -75,8 +75,8 @@ static const struct key keys[] = {
 	    "Open connections of one address; 0 sets no limit."),
 	KEY(request_timeout_ms, TYPE_INT, 500, 600000, "15000",
 	    "A request must have arrived whole after this time."),
-	KEY(db_cache_kib, TYPE_INT, 64, 65536, "512",
-	    "Page cache of the database, in KiB."),
+	KEY(db_cache_kib, TYPE_INT, 64, 65536, "128",
+	    "Page cache of the database, in KiB; all of it is taken at start."),
 	KEY(log_max_rows, TYPE_INT, 100, 100000000, "100000",
 	    "Rows of the match log; the oldest go first."),
 };
