@@ -59,43 +59,49 @@ static size_t fields(char *line, char *out[COLUMNS_MAX])
 }
 
 /* "# person imagenum Male ...", with a tab or a space behind the #. Other
- * lines that begin with # are comments. */
+ * lines that begin with # are comments. at: the field of each column, 0 for
+ * one that is not there. */
 static bool read_columns(char *line, size_t at[USED])
 {
 	char *field[COLUMNS_MAX];
 	size_t n = fields(line + 1 + strspn(line + 1, "\t "), field);
+	bool any = false;
 
 	if (n < 3 || strcmp(field[0], "person") != 0 ||
 	    strcmp(field[1], "imagenum") != 0)
 		return false;
 	for (size_t c = 0; c < USED; c++) {
-		at[c] = 2;
-		while (at[c] < n && strcmp(field[at[c]], columns[c]) != 0)
-			at[c]++;
-		if (at[c] == n)
-			return false;
+		at[c] = 0;
+		for (size_t i = 2; i < n && at[c] == 0; i++)
+			if (strcmp(field[i], columns[c]) == 0)
+				at[c] = i;
+		any = any || at[c] != 0;
 	}
-	return true;
+	return any;
 }
 
-static size_t largest(const float *v, size_t n)
+/* Unknown attributes are NAN, and of no group. */
+static unsigned sign_group(float v, enum group positive, enum group other)
+{
+	return isnan(v) ? 0 : 1u << (v > 0 ? positive : other);
+}
+
+static unsigned largest_group(const float *v, size_t n, enum group first)
 {
 	size_t at = 0;
 
 	for (size_t i = 1; i < n; i++)
-		if (v[i] > v[at])
+		if (isnan(v[at]) || v[i] > v[at])
 			at = i;
-	return at;
+	return isnan(v[at]) ? 0 : 1u << (first + at);
 }
 
 static uint16_t groups_of(const float v[USED])
 {
-	unsigned bits = 1u << (v[C_MALE] > 0 ? MALE : NOT_MALE);
-
-	bits |= 1u << (WHITE + largest(v + C_RACE, 3));
-	bits |= 1u << (CHILD + largest(v + C_AGE, 4));
-	bits |= 1u << (v[C_GLASSES] > 0 ? EYEGLASSES : NO_EYEGLASSES);
-	return (uint16_t)bits;
+	return (uint16_t)(sign_group(v[C_MALE], MALE, NOT_MALE) |
+			  largest_group(v + C_RACE, 3, WHITE) |
+			  largest_group(v + C_AGE, 4, CHILD) |
+			  sign_group(v[C_GLASSES], EYEGLASSES, NO_EYEGLASSES));
 }
 
 static bool read_picture(char *line, const size_t at[USED],
@@ -115,20 +121,21 @@ static bool read_picture(char *line, const size_t at[USED],
 	    !pairs_index(field[1], &p.index))
 		return false;
 	for (size_t c = 0; c < USED; c++) {
+		v[c] = NAN;
+		if (at[c] == 0)
+			continue;
 		if (at[c] >= n)
 			return false;
+		if (strcmp(field[at[c]], "-") == 0)
+			continue;
 		v[c] = strtof(field[at[c]], &end);
 		if (end == field[at[c]] || *end != '\0' || !isfinite(v[c]))
 			return false;
 	}
 	found = bsearch(&p, list->pictures, list->picture_count, sizeof(p),
 			pairs_order);
-	if (found != NULL) {
-		uint16_t *bits = &out->of[found - list->pictures];
-
-		out->known += *bits == 0;
-		*bits = groups_of(v);
-	}
+	if (found != NULL)
+		out->of[found - list->pictures] = groups_of(v);
 	return true;
 }
 
@@ -136,8 +143,8 @@ static enum status read_lines(FILE *f, const struct pair_list *list,
 			      struct groups *out, struct errinfo *err)
 {
 	static const char cannot[] = "needs a line \"# person imagenum ...\" "
-				     "with Male, White, Black, Asian, Child, "
-				     "Youth, Middle Aged, Senior and "
+				     "with some of Male, White, Black, Asian, "
+				     "Child, Youth, Middle Aged, Senior and "
 				     "Eyeglasses before line %zu";
 	char line[LINE_MAX_BYTES];
 	size_t at[USED];
@@ -177,6 +184,8 @@ enum status groups_read(const char *path, const struct pair_list *list,
 	out->of = calloc(list->picture_count, sizeof(*out->of));
 	st = out->of != NULL ? read_lines(f, list, out, err)
 			     : err_set(err, ST_NO_MEMORY, "no memory");
+	for (size_t i = 0; st == ST_OK && i < list->picture_count; i++)
+		out->known += out->of[i] != 0;
 	fclose(f);
 	return st;
 }

@@ -77,7 +77,7 @@ def main():
     without = []
     found = crops([p for p, _ in todo], side=args.side, mode=args.mode, face=args.face,
                   tool=args.tool)
-    for (path, out), rgb in zip(todo, found):
+    for rgb, (path, out) in zip(found, todo):
         if rgb is None:
             without.append(path)
             continue

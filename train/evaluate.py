@@ -119,6 +119,8 @@ def main():
     ap.add_argument("--images", required=True)
     ap.add_argument("--pairs", required=True)
     ap.add_argument("--align", choices=("points", "margin"), default="points")
+    ap.add_argument("--side", type=int, help="of the aligned crops, of which the net sees the "
+                    "middle (default: the net's side)")
     ap.add_argument("--mirror", action="store_true", help="mean of crop and mirror")
     ap.add_argument("--all", action="store_true", help="all comparisons of all pictures")
     ap.add_argument("--curves", help="folder for pairs.csv and histogram.csv")
@@ -128,8 +130,8 @@ def main():
     args = ap.parse_args()
     net, cache = net_of(args.net)
     pictures, pairs = read_pairs(args.pairs)
-    pixels, found = aligned(pictures, args.images, args.cache or cache, args.align, net.side,
-                            args.tool, args.json)
+    pixels, found = aligned(pictures, args.images, args.cache or cache, args.align,
+                            args.side or net.side, args.tool, args.json)
     x = fit.embed(net, torch.from_numpy(pixels), mirror=args.mirror)
     score = scores_of(x, found, pairs)
     result = {**measure(score, pairs), "pairs": len(pairs), "pictures": len(pictures),

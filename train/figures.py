@@ -6,8 +6,8 @@
 
 table1 trains what is missing and measures everything alike. features trains two small
 nets on handwritten digits with two-dimensional embeddings, under softmax and under joint
-supervision. curves draws folders with pairs.csv and histogram.csv, as written by
-`facegate evaluate --curves` and `python -m train.evaluate --curves`.
+supervision. curves draws folders with pairs.csv (ROC) and histogram.csv (DET, scores), as
+written by `facegate evaluate --curves` and `python -m train.evaluate --curves`.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import csv
 import os
 
 import matplotlib
+import matplotlib.ticker
 import numpy as np
 import torch
 
@@ -29,7 +30,7 @@ OUT = "docs/training"
 def save(path):
     os.makedirs(os.path.dirname(path), exist_ok=True)
     plt.tight_layout()
-    plt.savefig(path, dpi=90)
+    plt.savefig(path, dpi=100)
     plt.close()
     print(path)
 
@@ -129,49 +130,68 @@ def roc(same, score):
     return passed[1] / (~same).sum(), passed[0] / same.sum()
 
 
-def curves(args):
-    sources = dict(s.split("=", 1) for s in args.sources)
+def axes_of_rates(x, y, title):
+    plt.xlabel(x)
+    plt.ylabel(y)
+    plt.title(title, fontsize=9)
+    plt.grid(alpha=0.3, which="both")
+    plt.legend(fontsize=8)
+    for axis in (plt.gca().xaxis, plt.gca().yaxis):
+        axis.set_major_formatter(lambda v, _: f"{v:g}")
+        axis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+
+
+def draw_roc(pairs, out):
     plt.figure(figsize=(5, 4))
-    for name, folder in sources.items():
-        far, tar = roc(*read_pairs(folder))
-        plt.step(far, tar, where="post", label=name)
+    for name, (same, score) in pairs.items():
+        far, tar = roc(same, score)
+        plt.step(100 * far, 100 * tar, where="post", label=name)
     plt.xscale("log")
-    plt.xlabel("FAR")
-    plt.ylabel("TAR")
-    plt.grid(alpha=0.3)
-    plt.legend()
-    save(f"{args.out}/roc.png")
-    histograms = {n: h for n, f in sources.items() if (h := read_histogram(f)) is not None}
-    figure, axes = plt.subplots(1, len(sources), figsize=(4.2 * len(sources), 3), squeeze=False)
-    for axis, (name, folder) in zip(axes[0], sources.items()):
-        bins = np.linspace(-1, 1, 101)
-        if name in histograms:
-            score, genuine, impostor = histograms[name]
-            kinds = {"genuine": (score, genuine), "impostor": (score, impostor)}
-        else:
-            same, score = read_pairs(folder)
-            kinds = {"genuine": (score, same), "impostor": (score, ~same)}
-        for kind, (score, weight) in kinds.items():
-            axis.hist(score, bins, weights=weight / weight.sum(), alpha=0.6, label=kind)
-        axis.set_title(name, fontsize=9)
-        axis.set_xlabel("score")
-        axis.legend(fontsize=8)
-    save(f"{args.out}/scores.png")
-    if not histograms:
-        return
+    lowest = min(roc(*p)[1][roc(*p)[0] > 0].min() for p in pairs.values())
+    plt.ylim(100 * lowest - 3, 100.5)
+    axes_of_rates("FAR, %", "TAR, %", "ROC on the pair list")
+    save(f"{out}/roc.png")
+
+
+def draw_det(histograms, out):
     plt.figure(figsize=(5, 4))
     for name, (_, genuine, impostor) in histograms.items():
         fmr = impostor[::-1].cumsum() / impostor.sum()
         fnmr = 1 - genuine[::-1].cumsum() / genuine.sum()
         shown = (fmr > 0) & (fnmr > 0)
-        plt.plot(fmr[shown], fnmr[shown], label=name)
+        plt.plot(100 * fmr[shown], 100 * fnmr[shown], label=name)
     plt.xscale("log")
     plt.yscale("log")
-    plt.xlabel("FMR")
-    plt.ylabel("FNMR")
-    plt.grid(alpha=0.3, which="both")
-    plt.legend()
-    save(f"{args.out}/det.png")
+    axes_of_rates("FMR, %", "FNMR, %", "DET over all comparisons")
+    save(f"{out}/det.png")
+
+
+def draw_scores(histograms, out):
+    """Shares of all comparisons, by score; dashed: the cut for a false match rate of 1e-4."""
+    _, axes = plt.subplots(1, len(histograms), figsize=(4.5 * len(histograms), 3.2),
+                           squeeze=False, sharey=True)
+    for axis, (name, (score, genuine, impostor)) in zip(axes[0], histograms.items()):
+        for kind, weight in (("one person", genuine), ("two persons", impostor)):
+            axis.hist(score, np.linspace(-1, 1, 101), weights=100 * weight / weight.sum(),
+                      alpha=0.6, label=kind)
+        passed = impostor[::-1].cumsum()[::-1] <= 1e-4 * impostor.sum()
+        if passed.any():
+            axis.axvline(score[passed][0], color="black", lw=1, ls="--", label="cut at FMR 1e-4")
+        axis.set_xticks(np.linspace(-1, 1, 5))
+        axis.set_title(name, fontsize=9)
+        axis.set_xlabel("score (-1: no face)")
+        axis.set_ylabel("% of comparisons")
+        axis.legend(fontsize=8, loc="upper left")
+    save(f"{out}/scores.png")
+
+
+def curves(args):
+    sources = dict(s.split("=", 1) for s in args.sources)
+    draw_roc({name: read_pairs(folder) for name, folder in sources.items()}, args.out)
+    histograms = {n: h for n, f in sources.items() if (h := read_histogram(f)) is not None}
+    if histograms:
+        draw_det(histograms, args.out)
+        draw_scores(histograms, args.out)
 
 
 def table1(args):

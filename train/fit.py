@@ -72,8 +72,12 @@ def build(model):
     if kind == "npz":
         net = nets.load(m["init"])
     elif kind == "mobilenetv2":
-        init = m.pop("init", None)
-        net = nets.Net(mobilenetv2.layers(**m), m["side"])
+        init, start = m.pop("init", None), m.pop("start", None)
+        specs = mobilenetv2.layers(**m)
+        plain = sum(any(s["name"].startswith(p) for p in prefixes) for s in specs) if start else 0
+        net = nets.Net(specs, m["side"], plain=plain)
+        if start:  # a model file that has the frozen layers
+            nets.start(net, start)
         if init:  # written by train.stages
             net.load_state_dict(torch.load(init, weights_only=True))
     elif kind == "cnn":
@@ -177,7 +181,12 @@ class Run:
         if "distil" in config["loss"] and self.data.teacher is None:
             raise SystemExit("distil needs a packed set with teacher embeddings")
         self.net = build(config["model"]).to(device, memory_format=torch.channels_last)
-        self.terms = Terms(config["loss"], self.net.dim, len(self.data.people)).to(device)
+        self.terms = Terms(config["loss"], self.net.dim, len(self.data.people))
+        if {"margin", "distil"} <= config["loss"].keys():
+            # A random classifier would pull a student away from what it was taught.
+            known = self.data.labels >= 0
+            self.terms.parts["margin"].start(self.data.teacher[known], self.data.labels[known])
+        self.terms.to(device)
         self.optimiser = optimiser(self.t, self.net, self.terms)
         self.step, self.seconds, self.log = 0, 0.0, []
         self.average = None
@@ -341,9 +350,11 @@ def run(config, folder, quiet=False):
     os.makedirs(folder, exist_ok=True)
     text = json.dumps(config, indent=1)
     known = f"{folder}/config.json"
-    if os.path.exists(known) and open(known).read() != text:
-        raise SystemExit(f"{folder} was begun with another configuration; give --run another "
-                         "folder or remove it")
+    if os.path.exists(known):
+        with open(known) as f:
+            if f.read() != text:
+                raise SystemExit(f"{folder} was begun with another configuration; give --run "
+                                 "another folder or remove it")
     with open(known, "w") as f:
         f.write(text)
     if config["train"]["threads"]:

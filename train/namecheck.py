@@ -24,6 +24,8 @@ def names_of(source):
     """Folder names of a tree, or the labels of an index.tsv."""
     if os.path.isdir(source):
         return sorted(e.name for e in os.scandir(source) if e.is_dir())
+    if not os.path.exists(source):
+        raise SystemExit(f"{source} is not there: names cannot be compared with the test set's")
     with open(source) as f:
         return sorted({r["label"] for r in csv.DictReader(f, delimiter="\t")} - {"-"})
 

@@ -14,6 +14,8 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from .export import fgm, quantise
+
 
 class Layer(nn.Module):
     """conv, batch norm (optional) and activation: one layer of the exported net."""
@@ -66,13 +68,14 @@ class Layer(nn.Module):
 
 
 class Net(nn.Module):
-    """Runs a list of layers. norm: train with batch norm after every conv."""
+    """Runs a list of layers. norm: train with batch norm after every conv but those of
+    the first `plain` layers."""
 
-    def __init__(self, layers, side, norm=True):
+    def __init__(self, layers, side, norm=True, plain=0):
         super().__init__()
         self.side, channels, parts = side, 3, []
-        for spec in layers:
-            parts.append(Layer(spec, channels, norm))
+        for i, spec in enumerate(layers):
+            parts.append(Layer(spec, channels, norm and i >= plain))
             channels = spec["out"]
         self.layers, self.dim = nn.ModuleList(parts), channels
 
@@ -141,6 +144,22 @@ def load(path):
         if layer.act == "prelu":
             layer.slope.copy_(torch.from_numpy(z[f"{name}.prelu"]))
     return net
+
+
+@torch.no_grad()
+def start(net, path):
+    """Fills the layers without batch norm, the first of the net, from the first of a
+    model file, which must have their shapes."""
+    stored = quantise.floats(fgm.read(path)[1][0].layers)
+    for layer in net.layers:
+        if layer.norm is not None:
+            return
+        name, (w, b) = layer.spec["name"], next(stored)
+        if w.shape != layer.conv.weight.shape:
+            raise SystemExit(f"{path}: its layer in the place of {name} has the shape "
+                             f"{w.shape}, not {tuple(layer.conv.weight.shape)}")
+        layer.conv.weight.copy_(torch.from_numpy(w))
+        layer.conv.bias.copy_(torch.from_numpy(b))
 
 
 @torch.no_grad()

@@ -35,7 +35,8 @@ class Float:
 
     def __init__(self, path):
         z = np.load(path)
-        spec = json.loads(bytes(z["layers_json"]).decode())["layers"]
+        head = json.loads(bytes(z["layers_json"]).decode())
+        spec, self.side = head["layers"], head["input"][0]
         self.layers, block_in = [], 0
         for i, s in enumerate(spec):
             name = s["name"]
@@ -171,15 +172,20 @@ def export(path, sources, tables, name, note, out):
     edge = (rgb.shape[1] - 112) // 2
     rgb = rgb[:, edge:edge + 112, edge:edge + 112]
     x = (torch.from_numpy(rgb.astype(np.float32)).permute(0, 3, 1, 2) - 127.5) / 128
+    half = min(256, len(x) // 2)  # biases are corrected on one, the result shown on another
+    if half == 0:
+        raise SystemExit("calibration needs more than one crop")
     with torch.no_grad():
         net = Float(path)
-        plain = net.run(x[:256])
+        if net.side != 112:
+            raise SystemExit(f"{path} sees {net.side} pixels; the engine's crops have 112")
+        plain = net.run(x[:half])
         even_out(net, spans(net, x))
-        even = net.run(x[:256])
+        even = net.run(x[:half])
         ranges = spans(net, x)
-        quantised = convert(net, ranges, x[:256], rgb[:256])
-        got = intsim.run(quantised, intsim.pixels(rgb[256:512], fgm.S8))[:, 0, 0]
-        want = net.run(x[256:512])[:, :, 0, 0]
+        quantised = convert(net, ranges, x[:half], rgb[:half])
+        got = intsim.run(quantised, intsim.pixels(rgb[half:2 * half], fgm.S8))[:, 0, 0]
+        want = net.run(x[half:2 * half])[:, :, 0, 0]
     cosine = F.cosine_similarity(torch.from_numpy(got), want)
     print(f"evening out changed the float net by {float((even - plain).abs().max()):.2e}; "
           f"int8 against float: cosine mean {cosine.mean():.4f} min {cosine.min():.4f}")

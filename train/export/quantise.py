@@ -50,6 +50,27 @@ def quantise(w, b, *, op, in_type, out_type, stride, pad, in_scale, in_zero, out
     raise ValueError("sums do not fit int32")
 
 
+def floats(layers):
+    """Undoes quantise() for an s8 net with ReLU6: (weights, bias) of each layer in turn.
+    A file knows the ratios of the tensors' scales, not the scales. Behind ReLU6 the
+    range ends at 6; behind a linear layer any scale serves, since the next layer's
+    weights take it back."""
+    top = 6 / 255
+    scales = [1 / 128]
+    for i, l in enumerate(layers):
+        if l.slope is not None or l.input != i:
+            raise SystemExit(f"layer {i} is not one of a chain with ReLU6")
+        s_in, s_out = scales[i], 1.0 if l.out_type == fgm.F32 else top
+        if l.residual != fgm.NONE:
+            s_out = scales[l.residual] / l.res_scale
+        scales.append(s_out)
+        n = len(l.scale)
+        step = l.scale.astype(np.float64) * s_out / s_in
+        sums = l.weights.reshape(n, -1).sum(1)
+        bias = l.bias + l.in_zero * sums - (0.5 * sums if i == 0 else 0)
+        yield l.weights * step[:, None, None, None], bias * step * s_in
+
+
 def careful(x, w, b):
     """A fit for quantise: rounds one input's weights after another, and lets the
     weights not yet rounded make good what each rounding spoils on the inputs x

@@ -93,6 +93,25 @@ START_TEST(spaces_of_a_name_stand_for_underscores)
 }
 END_TEST
 
+START_TEST(unknown_attributes_make_no_group)
+{
+	read_text("# person\timagenum\tEyeglasses\tBlack\tAsian\n"
+		  "p000\t1\t-\t-\t-3\n"
+		  "p001\t1\t-1\t-\t-\n"
+		  "p001\t2\t1\t0.5\t-\n");
+	ck_assert_uint_eq(groups.known, 3);
+	run();
+	ck_assert_double_eq(group("male/pictures"), 0);
+	ck_assert_double_eq(group("not_male/pictures"), 0);
+	ck_assert_double_eq(group("white/pictures"), 0);
+	ck_assert_double_eq(group("black/pictures"), 1);
+	ck_assert_double_eq(group("asian/pictures"), 1);
+	ck_assert_double_eq(group("child/pictures"), 0);
+	ck_assert_double_eq(group("eyeglasses/pictures"), 1);
+	ck_assert_double_eq(group("no_eyeglasses/pictures"), 1);
+}
+END_TEST
+
 START_TEST(rates_are_counted_within_the_group)
 {
 	static char text[8192] = HEAD;
@@ -140,7 +159,7 @@ START_TEST(bad_file_is_named_by_its_line)
 		const char *text, *why;
 	} bad[] = {
 		{ "p000\t1\t1\n", "before line 1" },
-		{ "# person\timagenum\tMale\np000\t1\t1\n", "before line 2" },
+		{ "# person\timagenum\tBald\np000\t1\t1\n", "before line 2" },
 		{ HEAD "p000\tx\t1\t1\t0\t0\t1\t1\t0\t0\t0\t1\n", "line 3 " },
 		{ HEAD "p000\t1\t1\t1\t0\t0\t1\t1\t0\t0\t0\n", "line 3 " },
 		{ HEAD "p000\t1\t1\t1\t0\t0\t1\t1\t0\t0\t0\t\n", "line 3 " },
@@ -173,6 +192,7 @@ Suite *suite_groups(void)
 	tcase_add_test(t,
 		       picture_belongs_to_the_groups_of_its_largest_attributes);
 	tcase_add_test(t, spaces_of_a_name_stand_for_underscores);
+	tcase_add_test(t, unknown_attributes_make_no_group);
 	tcase_add_test(t, rates_are_counted_within_the_group);
 	tcase_add_test(t, errata_are_not_counted);
 	tcase_add_test(t, bad_file_is_named_by_its_line);
