@@ -6,6 +6,7 @@ with {"ms": M}, the milliseconds an item takes over N rounds of all its items, a
 are stopped, so that no spinning thread of a peer disturbs the next.
 """
 
+import ctypes
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ import subprocess
 import time
 
 FAILURES = (OSError, ValueError, RuntimeError)
+PR_SET_PDEATHSIG = 1
 
 
 def memory_kib(pid, key):
@@ -21,11 +23,16 @@ def memory_kib(pid, key):
         return next(int(line.split()[1]) for line in f if line.startswith(key))
 
 
+def die_with_parent():
+    """A stopped process would not notice that its driver has gone."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 class Contender:
     def __init__(self, name, command, threads, env=None, kind="peer"):
         """kind: ours, peer, peer-int8; only peers are compared with."""
         self.name, self.kind, self.threads = name, kind, threads
-        self.out, self.times, self.error = [], [], None
+        self.out, self.times, self.cpu_times, self.error = [], [], [], None
         self.errors_path = os.path.join("build", "bench", "stderr", f"{name}-{threads}.txt"
                                         .replace(" ", "-").replace("/", "-"))
         os.makedirs(os.path.dirname(self.errors_path), exist_ok=True)
@@ -37,7 +44,8 @@ class Contender:
         with open(self.errors_path, "w", encoding="utf-8") as errors:
             self.process = subprocess.Popen(
                 command, env={**base, **limits, **(env or {})}, text=True,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+                preexec_fn=die_with_parent)
         try:
             self.about = self.answer()
             self.load_ms = (time.monotonic() - start) * 1e3
@@ -70,16 +78,26 @@ class Contender:
         return {"rss_kib": memory_kib(self.process.pid, "VmRSS"),
                 "rss_peak_kib": memory_kib(self.process.pid, "VmHWM")}
 
+    def cpu_ms(self):
+        """Processor time of its threads so far."""
+        folder, spent = f"/proc/{self.process.pid}/task", 0
+        for thread in os.listdir(folder):
+            with open(f"{folder}/{thread}/schedstat", encoding="ascii") as f:
+                spent += int(f.read().split()[0])
+        return spent / 1e6
+
     def close(self):
         self.process.kill()
         self.process.wait()
 
     def row(self):
-        """What goes into the results; ms is the median over the rounds."""
+        """What goes into the results. ms is the median over the rounds; cpu_ms, of one
+        thread, counts the whole process and leaves out what others took of the machine."""
         head = {"name": self.name, "kind": self.kind, "threads": self.threads}
         if self.error:
             return {**head, "error": self.error}
         return {**head, "ms": statistics.median(self.times), "ms_min": min(self.times),
+                **({"cpu_ms": statistics.median(self.cpu_times)} if self.cpu_times else {}),
                 **self.memory(), "load_ms": round(self.load_ms, 1),
                 **{k: v for k, v in self.about.items() if k != "ready"}}
 
@@ -94,7 +112,10 @@ def interleave(contenders, rounds, round_s):
         c.repeat = max(1, round(round_s / max(time.monotonic() - start, 1e-4)))
     for _ in range(rounds):
         for c in alive:
+            before = c.cpu_ms()
             c.times.append(c.ask(f"run {c.repeat}")["ms"])
+            if c.threads == 1:
+                c.cpu_times.append((c.cpu_ms() - before) / c.repeat / len(c.out))
 
 
 def rows_of(contenders):

@@ -1,7 +1,7 @@
 """What the contenders work on, made from the pictures in tests/data/faces."""
 
+import contextlib
 import glob
-import io
 import os
 import subprocess
 
@@ -97,7 +97,9 @@ def embedder_files(faces):
              lambda: floatnet.write_tflite(even, f"{path}-even.tflite")),
             ("tflite int8", lambda: floatnet.quantise_tflite(path, x))):
         try:
-            make()
+            with open(os.path.join(WORK, "converters.txt"), "a", encoding="utf-8") as log, \
+                    contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+                make()
         except Exception as e:  # whatever a peer's own tools raise
             missing[name] = f"{type(e).__name__}: {e}"
     return missing
@@ -120,8 +122,3 @@ def unit(x):
 def as_int8(x):
     """Templates as the engine makes them: the largest component is 127."""
     return np.rint(x * (127 / np.abs(x).max(1, keepdims=True))).astype(np.int8)
-
-
-def jpeg_bytes(path):
-    with open(path, "rb") as f:
-        return io.BytesIO(f.read())

