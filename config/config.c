@@ -61,8 +61,10 @@ static const struct key keys[] = {
 	    "Most scans of a progressive JPEG."),
 	KEY(jpeg_strict, TYPE_BOOL, 0, 0, "false",
 	    "Refuse pictures with any decoder warning, harmless ones too."),
-	KEY(min_face_px, TYPE_INT, 12, 1000, "20",
-	    "Smallest face looked for, in pixels of the working picture."),
+	KEY(min_face_px, TYPE_INT, 0, 1000, "0",
+	    "Smallest face looked for, in pixels of the working picture, from "
+	    "12; "
+	    "0 is a tenth of its short side, but 20 at least."),
 	KEY(min_inter_eye_px, TYPE_INT, 0, 1000, "16",
 	    "Smallest distance between the eyes that is accepted, in pixels."),
 	KEY(quality_min, TYPE_INT, 0, 50, "3",

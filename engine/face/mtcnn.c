@@ -253,11 +253,24 @@ static void refine(struct candidate *c, float extra)
 	c->y2 += c->shift[3] * h;
 }
 
+static uint32_t short_side(const struct image *img)
+{
+	return img->width_px < img->height_px ? img->width_px : img->height_px;
+}
+
+static unsigned min_face_px(const struct mtcnn *d, const struct image *img)
+{
+	uint32_t tenth = short_side(img) / 10;
+
+	if (d->min_face_px > 0)
+		return d->min_face_px;
+	return tenth > MTCNN_FACE_MIN_PX ? tenth : MTCNN_FACE_MIN_PX;
+}
+
 static enum status run_pyramid(struct run *r, struct errinfo *err)
 {
-	double scale = (double)CELL / r->d->min_face_px;
-	double side = r->img->width_px < r->img->height_px ? r->img->width_px
-							   : r->img->height_px;
+	double scale = (double)CELL / min_face_px(r->d, r->img);
+	double side = short_side(r->img);
 
 	for (; side * scale >= CELL; scale *= PYRAMID_FACTOR) {
 		enum status st = run_level(r, scale, err);

@@ -17,18 +17,21 @@
 
 /* Neither side of a working picture is longer. */
 #define MTCNN_SIDE_MAX_PX 1280
+#define MTCNN_FACE_MIN_PX 20
 
 struct mtcnn {
 	const struct model *model;
 	const struct fgm_net *pnet, *rnet, *onet;
 	const struct k_table *k;
 	struct nn_plan rplan, oplan;
-	unsigned min_face_px;
-	size_t area_bytes; /* most that a run of one of the nets takes */
+	unsigned min_face_px; /* 0: by picture */
+	size_t area_bytes;    /* most that a run of one of the nets takes */
 	size_t scratch_bytes;
 };
 
-/* ST_BAD_MODEL unless the file holds the three nets in their known shapes. */
+/* min_face_px is in pixels of the working picture, 12 or more; with 0 it is a
+ * tenth of the short side of each picture, but MTCNN_FACE_MIN_PX at least.
+ * ST_BAD_MODEL unless the file holds the three nets in their known shapes. */
 enum status mtcnn_open(struct mtcnn *d, const struct model *m,
 		       const struct k_table *k, unsigned min_face_px,
 		       struct errinfo *err) MUST_CHECK;

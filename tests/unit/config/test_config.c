@@ -78,7 +78,7 @@ static const struct {
 	{ "jpeg_max_width_px", "16", "65500", "15", "65501" },
 	{ "jpeg_max_megapixels", "1", "400", "0", "401" },
 	{ "jpeg_max_scans", "1", "1000", "0", "1001" },
-	{ "min_face_px", "12", "1000", "11", "1001" },
+	{ "min_face_px", "0", "1000", "-1", "1001" },
 	{ "min_inter_eye_px", "0", "1000", "-1", "1001" },
 	{ "target_fmr", "1e-6", "1e-2", "9e-7", "0.011" },
 	{ "connections_max", "4", "1024", "3", "1025" },
