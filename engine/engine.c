@@ -431,9 +431,12 @@ void engine_cosines(const struct engine *e, const struct face_template *probe,
 {
 	const struct k_table *k = e->embedder.k;
 
-	for (size_t i = 0; i < n; i++)
-		scores[i] = (float)k->dot_s8(probe->v, t[i].v, TEMPLATE_DIM) *
-			    probe->scale * t[i].scale;
+	for (size_t i = 0; i < n; i++) {
+		int32_t dot;
+
+		k->dot_rows_s8(&t[i].v, probe->v, 1, &dot);
+		scores[i] = (float)dot * probe->scale * t[i].scale;
+	}
 }
 
 size_t engine_budget_rows(const struct engine *e,

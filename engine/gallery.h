@@ -4,7 +4,7 @@
  * Memory: taken from the engine's block when it opens; nothing grows later.
  * Threads: any thread may call any function; readers run side by side, a
  * writer waits for them (one pthread_rwlock inside).
- * Keys: person_key and template_id are the database's row ids, both > 0.
+ * Keys: person_key and template_id are the database's row ids, 1 .. 2^32 - 1.
  */
 #ifndef FACEGATE_GALLERY_H
 #define FACEGATE_GALLERY_H
@@ -24,7 +24,8 @@ struct gallery_hit {
 };
 
 /* Adds n templates of one person, all or none: ST_GALLERY_FULL when they do
- * not fit. With replace, the person's older templates go in the same step. */
+ * not fit or a key is out of range. With replace, the person's older templates
+ * go in the same step. */
 enum status gallery_put(struct gallery *g, int64_t person_key,
 			const int64_t *template_ids,
 			const struct face_template *t, size_t n,

@@ -1,19 +1,25 @@
 #include <math.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "checked.h"
 #include "face/gallery_mem.h"
 #include "mem/arena.h"
 
+/* Rows scored at a time: their scores stay in the nearest cache. */
+#define BLOCK 256
+
+/* The database's keys are held in 32 bits: they count up from 1, one a
+ * template. */
 struct gallery {
 	pthread_rwlock_t lock;
 	const struct k_table *k;
 	size_t count, capacity;
 	int8_t (*rows)[TEMPLATE_DIM]; /* aligned, scanned front to back */
 	float *scales;
-	int64_t *persons;
-	int64_t *ids;
+	uint32_t *persons;
+	uint32_t *ids;
 };
 
 static size_t rows_offset(void)
@@ -23,7 +29,7 @@ static size_t rows_offset(void)
 
 size_t gallery_bytes(size_t capacity)
 {
-	size_t row = TEMPLATE_DIM + sizeof(float) + 2 * sizeof(int64_t);
+	size_t row = TEMPLATE_DIM + sizeof(float) + 2 * sizeof(uint32_t);
 
 	return rows_offset() + align_up(capacity * row, ARENA_ALIGN);
 }
@@ -38,14 +44,13 @@ struct gallery *gallery_open(void *mem, size_t capacity,
 	pthread_rwlock_init(&g->lock, NULL);
 	g->k = k;
 	g->capacity = capacity;
-	/* Widest alignment first, so that none of them needs padding. */
 	g->rows = (void *)at;
 	at += capacity * TEMPLATE_DIM;
-	g->persons = (void *)at;
-	at += capacity * sizeof(int64_t);
-	g->ids = (void *)at;
-	at += capacity * sizeof(int64_t);
 	g->scales = (void *)at;
+	at += capacity * sizeof(float);
+	g->persons = (void *)at;
+	at += capacity * sizeof(uint32_t);
+	g->ids = (void *)at;
 	return g;
 }
 
@@ -90,6 +95,11 @@ static size_t remove_of(struct gallery *g, int64_t person_key)
 	return removed;
 }
 
+static bool is_key(int64_t key)
+{
+	return key > 0 && key <= UINT32_MAX;
+}
+
 static enum status room_of(const struct gallery *g, int64_t person_key,
 			   size_t n, int replace)
 {
@@ -115,6 +125,11 @@ enum status gallery_put(struct gallery *g, int64_t person_key,
 {
 	enum status st;
 
+	if (!is_key(person_key))
+		return ST_GALLERY_FULL;
+	for (size_t i = 0; i < n; i++)
+		if (!is_key(template_ids[i]))
+			return ST_GALLERY_FULL;
 	pthread_rwlock_wrlock(&g->lock);
 	st = room_of(g, person_key, n, replace);
 	if (st == ST_OK) {
@@ -125,8 +140,8 @@ enum status gallery_put(struct gallery *g, int64_t person_key,
 
 			memcpy(g->rows[at], t[i].v, TEMPLATE_DIM);
 			g->scales[at] = t[i].scale;
-			g->persons[at] = person_key;
-			g->ids[at] = template_ids[i];
+			g->persons[at] = (uint32_t)person_key;
+			g->ids[at] = (uint32_t)template_ids[i];
 		}
 	}
 	pthread_rwlock_unlock(&g->lock);
@@ -143,12 +158,15 @@ size_t gallery_remove(struct gallery *g, int64_t person_key)
 	return n;
 }
 
-static float score_row(const struct gallery *g, size_t i,
-		       const struct face_template *probe)
+/* scores[i] = cosine of row at + i and the probe, i < n <= BLOCK. */
+static void score_rows(const struct gallery *g, size_t at, size_t n,
+		       const struct face_template *probe, float *scores)
 {
-	int32_t dot = g->k->dot_s8(g->rows[i], probe->v, TEMPLATE_DIM);
+	int32_t dots[BLOCK];
 
-	return (float)dot * g->scales[i] * probe->scale;
+	g->k->dot_rows_s8(g->rows + at, probe->v, n, dots);
+	for (size_t i = 0; i < n; i++)
+		scores[i] = (float)dots[i] * g->scales[at + i] * probe->scale;
 }
 
 enum status gallery_verify(struct gallery *g, int64_t person_key,
@@ -163,7 +181,7 @@ enum status gallery_verify(struct gallery *g, int64_t person_key,
 
 		if (g->persons[i] != person_key)
 			continue;
-		score = score_row(g, i, probe);
+		score_rows(g, i, 1, probe, &score);
 		if (st != ST_OK || score > best->score ||
 		    (!(score < best->score) && g->ids[i] < best->template_id)) {
 			best->person_key = person_key;
@@ -217,6 +235,27 @@ static size_t offer(struct gallery_hit *hits, size_t n, size_t k,
 	return n;
 }
 
+/* Offers rows at .. at + rows of the gallery to hits[0 .. n). */
+static size_t scan(const struct gallery *g, size_t at, size_t rows,
+		   const struct face_template *probe, struct gallery_hit *hits,
+		   size_t n, size_t k)
+{
+	float scores[BLOCK];
+
+	score_rows(g, at, rows, probe, scores);
+	for (size_t i = 0; i < rows; i++) {
+		struct gallery_hit hit;
+
+		if (n == k && scores[i] < hits[n - 1].score)
+			continue;
+		hit.person_key = g->persons[at + i];
+		hit.template_id = g->ids[at + i];
+		hit.score = scores[i];
+		n = offer(hits, n, k, &hit);
+	}
+	return n;
+}
+
 size_t gallery_identify(struct gallery *g, const struct face_template *probe,
 			struct gallery_hit *hits, size_t k)
 {
@@ -227,15 +266,10 @@ size_t gallery_identify(struct gallery *g, const struct face_template *probe,
 	if (k == 0)
 		return 0;
 	pthread_rwlock_rdlock(&g->lock);
-	for (size_t i = 0; i < g->count; i++) {
-		struct gallery_hit hit = {
-			.person_key = g->persons[i],
-			.template_id = g->ids[i],
-			.score = score_row(g, i, probe),
-		};
+	for (size_t at = 0; at < g->count; at += BLOCK) {
+		size_t left = g->count - at;
 
-		if (n < k || hit.score >= hits[n - 1].score)
-			n = offer(hits, n, k, &hit);
+		n = scan(g, at, left < BLOCK ? left : BLOCK, probe, hits, n, k);
 	}
 	pthread_rwlock_unlock(&g->lock);
 	return n;
@@ -303,6 +337,8 @@ size_t gallery_capacity(struct gallery *g)
 float template_cosine(const struct face_template *a,
 		      const struct face_template *b)
 {
-	return (float)k_table_scalar.dot_s8(a->v, b->v, TEMPLATE_DIM) *
-	       a->scale * b->scale;
+	int32_t dot;
+
+	k_table_scalar.dot_rows_s8(&a->v, b->v, 1, &dot);
+	return (float)dot * a->scale * b->scale;
 }

@@ -280,19 +280,48 @@ void k_maxpool_f32_avx2(const float *const *taps, size_t tap_count,
 	}
 }
 
-int32_t k_dot_s8_avx2(const int8_t *a, const int8_t *b, size_t n)
-{
-	__m256i sum = _mm256_setzero_si256();
-	__m128i s;
+#define DIM_STEPS (TEMPLATE_DIM / 16)
 
-	for (size_t i = 0; i < n; i += 16)
+/* Eight partial sums of one row; the probe is widened already. */
+INLINE __m256i dot_row(const int8_t *row, const __m256i *probe)
+{
+	__m256i sum = _mm256_madd_epi16(widen(row), probe[0]);
+
+	for (int i = 1; i < DIM_STEPS; i++)
 		sum = _mm256_add_epi32(
-			sum, _mm256_madd_epi16(widen(a + i), widen(b + i)));
-	s = _mm_add_epi32(_mm256_castsi256_si128(sum),
-			  _mm256_extracti128_si256(sum, 1));
-	s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4E));
-	s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0xB1));
-	return _mm_cvtsi128_si32(s);
+			sum, _mm256_madd_epi16(widen(row + 16 * i), probe[i]));
+	return sum;
+}
+
+void k_dot_rows_s8_avx2(const int8_t (*rows)[TEMPLATE_DIM],
+			const int8_t probe[TEMPLATE_DIM], size_t n,
+			int32_t *sums)
+{
+	__m256i p[DIM_STEPS];
+	size_t i = 0;
+
+	for (int j = 0; j < DIM_STEPS; j++)
+		p[j] = widen(probe + 16 * j);
+	for (; i + 4 <= n; i += 4) {
+		__m256i s = _mm256_hadd_epi32(
+			_mm256_hadd_epi32(dot_row(rows[i], p),
+					  dot_row(rows[i + 1], p)),
+			_mm256_hadd_epi32(dot_row(rows[i + 2], p),
+					  dot_row(rows[i + 3], p)));
+
+		_mm_storeu_si128((__m128i *)(void *)(sums + i),
+				 _mm_add_epi32(_mm256_castsi256_si128(s),
+					       _mm256_extracti128_si256(s, 1)));
+	}
+	for (; i < n; i++) {
+		__m256i v = dot_row(rows[i], p);
+		__m128i s = _mm_add_epi32(_mm256_castsi256_si128(v),
+					  _mm256_extracti128_si256(v, 1));
+
+		s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4E));
+		s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0xB1));
+		sums[i] = _mm_cvtsi128_si32(s);
+	}
 }
 
 void k_add_row_u8_avx2(uint32_t *sums, const uint8_t *row, size_t n)
@@ -319,6 +348,6 @@ const struct k_table k_table_avx2 = {
 	.depthwise_s8 = k_depthwise_s8_avx2,
 	.maxpool_s16 = k_maxpool_s16_avx2,
 	.maxpool_f32 = k_maxpool_f32_avx2,
-	.dot_s8 = k_dot_s8_avx2,
+	.dot_rows_s8 = k_dot_rows_s8_avx2,
 	.add_row_u8 = k_add_row_u8_avx2,
 };

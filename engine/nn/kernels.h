@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "facetypes.h"
 #include "model/format.h"
 
 /* How int32 sums become outputs. bias, scale and slope have room for the
@@ -88,8 +89,10 @@ struct k_table {
 			    size_t channels, int16_t *out);
 	void (*maxpool_f32)(const float *const *taps, size_t tap_count,
 			    size_t channels, float *out);
-	/* Sum of a[i] * b[i], i < n; n a multiple of 16. */
-	int32_t (*dot_s8)(const int8_t *a, const int8_t *b, size_t n);
+	/* sums[i] = dot product of templates rows[i] and probe, i < n. */
+	void (*dot_rows_s8)(const int8_t (*rows)[TEMPLATE_DIM],
+			    const int8_t probe[TEMPLATE_DIM], size_t n,
+			    int32_t *sums);
 	/* sums[i] += row[i], i < n. */
 	void (*add_row_u8)(uint32_t *sums, const uint8_t *row, size_t n);
 };

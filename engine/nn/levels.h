@@ -17,7 +17,9 @@ void k_maxpool_s16_avx2(const int16_t *const *taps, size_t tap_count,
 void k_gemm_f32_avx2(const struct k_gemm_f32 *g);
 void k_maxpool_f32_avx2(const float *const *taps, size_t tap_count,
 			size_t channels, float *out);
-int32_t k_dot_s8_avx2(const int8_t *a, const int8_t *b, size_t n);
+void k_dot_rows_s8_avx2(const int8_t (*rows)[TEMPLATE_DIM],
+			const int8_t probe[TEMPLATE_DIM], size_t n,
+			int32_t *sums);
 void k_add_row_u8_avx2(uint32_t *sums, const uint8_t *row, size_t n);
 
 /* What the level above NEON takes over unchanged. */

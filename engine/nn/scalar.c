@@ -185,13 +185,17 @@ static void maxpool_f32(const float *const *taps, size_t tap_count,
 	}
 }
 
-static int32_t dot_s8(const int8_t *a, const int8_t *b, size_t n)
+static void dot_rows_s8(const int8_t (*rows)[TEMPLATE_DIM],
+			const int8_t probe[TEMPLATE_DIM], size_t n,
+			int32_t *sums)
 {
-	int32_t sum = 0;
+	for (size_t i = 0; i < n; i++) {
+		int32_t sum = 0;
 
-	for (size_t i = 0; i < n; i++)
-		sum += a[i] * b[i];
-	return sum;
+		for (size_t j = 0; j < TEMPLATE_DIM; j++)
+			sum += rows[i][j] * probe[j];
+		sums[i] = sum;
+	}
 }
 
 static void add_row_u8(uint32_t *sums, const uint8_t *row, size_t n)
@@ -208,6 +212,6 @@ const struct k_table k_table_scalar = {
 	.depthwise_s8 = depthwise_s8,
 	.maxpool_s16 = maxpool_s16,
 	.maxpool_f32 = maxpool_f32,
-	.dot_s8 = dot_s8,
+	.dot_rows_s8 = dot_rows_s8,
 	.add_row_u8 = add_row_u8,
 };

@@ -98,6 +98,69 @@ START_TEST(ranks_each_person_once_like_the_plain_definition)
 }
 END_TEST
 
+/* Rows that lean to the probe more and more: each person's place changes many
+ * times, and persons fall out of the list and come back. */
+START_TEST(many_templates_of_few_persons_leave_the_best_of_each)
+{
+	struct face_template probe = random_template(), t;
+	struct gallery_hit hits[4];
+
+	for (int i = 0; i < CAPACITY; i++) {
+		t = random_template();
+		for (int d = 0; d < i * TEMPLATE_DIM / CAPACITY; d++)
+			t.v[d] = probe.v[d];
+		t.scale = probe.scale;
+		put(1 + i % 7, 1 + i, &t);
+	}
+	ck_assert_uint_eq(gallery_identify(g, &probe, hits, 4), 4);
+	for (int k = 0; k < 4; k++) {
+		float best[8], score = 2;
+		int person = 0;
+
+		/* The plain definition: the k-th best of the persons' best. */
+		for (int p = 1; p <= 7; p++) {
+			struct gallery_hit own;
+
+			ck_assert_uint_eq(gallery_verify(g, p, &probe, &own),
+					  ST_OK);
+			best[p] = own.score;
+		}
+		for (int rank = 0; rank <= k; rank++) {
+			float next = -2;
+
+			for (int p = 1; p <= 7; p++)
+				if (best[p] < score && best[p] > next) {
+					next = best[p];
+					person = p;
+				}
+			score = next;
+		}
+		ck_assert_int_eq(hits[k].person_key, person);
+		ck_assert(hits[k].score == score);
+	}
+}
+END_TEST
+
+START_TEST(keys_that_do_not_fit_are_refused)
+{
+	struct face_template t = random_template();
+	int64_t good = UINT32_MAX, bad = good + 1;
+	struct gallery_hit hit;
+
+	ck_assert_uint_eq(gallery_put(g, good, &good, &t, 1, 0), ST_OK);
+	ck_assert_uint_eq(gallery_put(g, bad, &good, &t, 1, 0),
+			  ST_GALLERY_FULL);
+	ck_assert_uint_eq(gallery_put(g, good, &bad, &t, 1, 0),
+			  ST_GALLERY_FULL);
+	ck_assert_uint_eq(gallery_count(g), 1);
+	ck_assert_uint_eq(gallery_verify(g, good, &t, &hit), ST_OK);
+	ck_assert_int_eq(hit.template_id, good);
+	ck_assert_uint_eq(gallery_verify(g, bad, &t, &hit), ST_NO_SUCH_PERSON);
+	ck_assert_uint_eq(gallery_identify(g, &t, &hit, 1), 1);
+	ck_assert_int_eq(hit.person_key, good);
+}
+END_TEST
+
 START_TEST(equal_scores_are_ranked_by_key_whatever_the_order_of_rows)
 {
 	struct face_template t = random_template();
@@ -205,6 +268,8 @@ Suite *suite_gallery(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, finds_the_best_template_of_a_person);
 	tcase_add_test(t, ranks_each_person_once_like_the_plain_definition);
+	tcase_add_test(t, many_templates_of_few_persons_leave_the_best_of_each);
+	tcase_add_test(t, keys_that_do_not_fit_are_refused);
 	tcase_add_test(
 		t, equal_scores_are_ranked_by_key_whatever_the_order_of_rows);
 	tcase_add_test(t, full_takes_all_or_nothing);
