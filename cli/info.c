@@ -51,7 +51,7 @@ static enum status measure(const struct model *m, const struct fgm_net *net,
 	memset(out, 0, sizeof(*out));
 	out->height = net->in_height ? net->in_height : ANY_SIZE_PX;
 	out->width = net->in_width ? net->in_width : ANY_SIZE_PX;
-	st = nn_plan_make(&plan, m, net, out->height, out->width, err);
+	st = nn_plan_make(&plan, m, net, out->height, out->width, NN_ROWS, err);
 	if (st != ST_OK)
 		return st;
 	for (unsigned i = 0; i < net->layer_count; i++) {

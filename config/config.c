@@ -45,7 +45,7 @@ static const struct key keys[] = {
 	KEY(log_level, TYPE_TEXT, 0, 0, "info", "error, warn, info or debug."),
 	KEY(workers, TYPE_INT, 1, 16, "2",
 	    "Pictures worked on at the same time; each has a pool of its own."),
-	KEY(pool_kib, TYPE_INT, 512, 65536, "2048",
+	KEY(pool_kib, TYPE_INT, 256, 65536, "2048",
 	    "Working memory of one worker, in KiB."),
 	KEY(queue_max, TYPE_INT, 0, 64, "8",
 	    "Requests that may wait for a worker; more are answered 503."),
@@ -61,8 +61,10 @@ static const struct key keys[] = {
 	    "Most scans of a progressive JPEG."),
 	KEY(jpeg_strict, TYPE_BOOL, 0, 0, "false",
 	    "Refuse pictures with any decoder warning, harmless ones too."),
-	KEY(min_face_px, TYPE_INT, 12, 1000, "20",
-	    "Smallest face looked for, in pixels of the working picture."),
+	KEY(min_face_px, TYPE_INT, 0, 1000, "0",
+	    "Smallest face looked for, in pixels of the working picture, from "
+	    "12; "
+	    "0 is a tenth of its short side, but 20 at least."),
 	KEY(min_inter_eye_px, TYPE_INT, 0, 1000, "16",
 	    "Smallest distance between the eyes that is accepted, in pixels."),
 	KEY(quality_min, TYPE_INT, 0, 50, "3",

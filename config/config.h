@@ -31,7 +31,7 @@ struct config {
 	int64_t jpeg_max_megapixels; /* 1 .. 400, default 50 */
 	int64_t jpeg_max_scans;	     /* 1 .. 1000, default 64 */
 	bool jpeg_strict;	     /* default false */
-	int64_t min_face_px;	     /* 12 .. 1000, default 20 */
+	int64_t min_face_px;	     /* 12 .. 1000; 0: by picture */
 	int64_t min_inter_eye_px; /* full-size pixels, 0 .. 1000, default 16 */
 	int64_t quality_min;	  /* percent, 0 .. 50, default 3 */
 	int64_t enrol_sharpness_min, enrol_exposure_min; /* 0 .. 100 */

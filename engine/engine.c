@@ -161,8 +161,12 @@ enum status engine_open(const struct engine_options *opt, struct engine **out,
 
 	*out = NULL;
 	if (opt->workers < 1 || opt->workers > ENGINE_WORKERS_MAX ||
-	    opt->gallery_max < 1 || opt->min_face_px < 12)
+	    opt->gallery_max < 1)
 		return err_set(err, ST_BAD_CONFIG, "engine options");
+	if (opt->min_face_px > 0 && opt->min_face_px < 12)
+		return err_set(err, ST_BAD_CONFIG,
+			       "min_face_px: %u is not 0, nor 12 or more",
+			       opt->min_face_px);
 	e = calloc(1, sizeof(*e));
 	if (e == NULL)
 		return err_set(err, ST_NO_MEMORY, "no memory to start");

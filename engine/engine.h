@@ -51,7 +51,7 @@ struct engine_options {
 	unsigned workers;	   /* 1 .. ENGINE_WORKERS_MAX */
 	size_t gallery_max;	   /* templates */
 	struct jpeg_limits jpeg;
-	unsigned min_face_px;	  /* in the working picture, >= 12 */
+	unsigned min_face_px;	  /* >= 12, or 0: by picture; see mtcnn.h */
 	uint64_t (*now_us)(void); /* monotonic clock for receipts */
 };
 

@@ -23,13 +23,13 @@ enum status embed_open(struct embedder *e, const struct model *m,
 		return err_set(err, ST_BAD_MODEL, "%s has no quality table",
 			       m->id);
 	st = nn_plan_make(&e->plan, m, e->net, ALIGN_SIDE_PX, ALIGN_SIDE_PX,
-			  err);
+			  NN_ROWS, err);
 	if (st != ST_OK)
 		return st;
 	in = &e->plan.tensor[0];
 	out = &e->plan.tensor[e->plan.layer_count];
 	if (e->net->in_type != FGM_S8 || in->channels != 3 ||
-	    out->bytes != TEMPLATE_DIM * sizeof(float))
+	    out->height != 1 || out->bytes != TEMPLATE_DIM * sizeof(float))
 		return err_set(err, ST_BAD_MODEL,
 			       "%s does not map 112x112x3 to %d numbers", m->id,
 			       TEMPLATE_DIM);
@@ -62,21 +62,35 @@ int embed_quantise(const float *v, struct face_template *out)
 	return 1;
 }
 
+struct crop {
+	const uint8_t *rgb;
+	bool mirror;
+};
+
+static void crop_row(void *ctx, uint32_t y, void *dst)
+{
+	const struct crop *c = ctx;
+	const uint8_t *row = c->rgb + (size_t)y * ALIGN_SIDE_PX * 3;
+	int8_t *out = dst;
+
+	for (size_t x = 0; x < ALIGN_SIDE_PX; x++) {
+		size_t from = c->mirror ? ALIGN_SIDE_PX - 1 - x : x;
+
+		for (size_t ch = 0; ch < 3; ch++)
+			*out++ = (int8_t)(row[from * 3 + ch] - 128);
+	}
+}
+
 /* The net's output lies in area until the next run. */
 static const float *run_net(const struct embedder *e, const uint8_t *rgb,
 			    bool mirror, uint8_t *area)
 {
-	int8_t *in = (int8_t *)(area + e->plan.tensor[0].offset);
+	struct crop crop = { rgb, mirror };
+	const struct nn_source source = { crop_row, &crop };
+	struct nn_run run;
 
-	for (size_t y = 0; y < ALIGN_SIDE_PX; y++)
-		for (size_t x = 0; x < ALIGN_SIDE_PX; x++) {
-			size_t from = mirror ? ALIGN_SIDE_PX - 1 - x : x;
-			const uint8_t *p = rgb + (y * ALIGN_SIDE_PX + from) * 3;
-
-			for (int c = 0; c < 3; c++)
-				*in++ = (int8_t)(p[c] - 128);
-		}
-	return nn_run(&e->plan, e->model, e->net, e->k, area);
+	nn_start(&run, &e->plan, e->model, e->net, e->k, source, area);
+	return nn_output(&run);
 }
 
 enum status embed_run(const struct embedder *e, struct arena *pool,

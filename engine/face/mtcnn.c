@@ -23,8 +23,7 @@
 #define CANDIDATES_MAX 2048
 #define RNET_MAX       768 /* best candidates that R-Net looks at */
 #define ONET_MAX       128
-#define BAND_ROWS_MAX  16 /* output rows of P-Net computed at a time */
-#define BAND_BYTES     (256u * 1024u)
+#define STRIP_MAX      160 /* output columns of P-Net computed at a time */
 
 /* What a run works with: all of it from the arena's tail. */
 struct run {
@@ -37,9 +36,10 @@ struct run {
 	size_t count;
 };
 
-static uint32_t band_input_rows(uint32_t rows)
+/* What P-Net must see for that many outputs in a row or column. */
+static uint32_t cells_length(uint32_t outputs)
 {
-	return CELL_STEP * rows + CELL - CELL_STEP;
+	return CELL_STEP * outputs + CELL - CELL_STEP;
 }
 
 static uint32_t level_length(uint32_t px, double scale)
@@ -52,11 +52,13 @@ static enum status want_shape(const struct mtcnn *d, const struct fgm_net *net,
 			      uint32_t outputs, struct nn_plan *plan,
 			      struct errinfo *err)
 {
-	enum status st = nn_plan_make(plan, d->model, net, side, side, err);
+	enum status st = nn_plan_make(plan, d->model, net, side, side, NN_ROWS,
+				      err);
 
 	if (st != ST_OK)
 		return st;
 	if (net->in_type != in_type || net->in_channels != IMAGE_CHANNELS ||
+	    plan->tensor[plan->layer_count].height != 1 ||
 	    plan->tensor[plan->layer_count].bytes != outputs * sizeof(float))
 		return err_set(err, ST_BAD_MODEL,
 			       "net %s is not the one of MTCNN", net->name);
@@ -74,7 +76,6 @@ enum status mtcnn_open(struct mtcnn *d, const struct model *m,
 {
 	struct nn_plan plan;
 	enum status st;
-	uint32_t widest;
 
 	memset(d, 0, sizeof(*d));
 	d->model = m;
@@ -96,23 +97,20 @@ enum status mtcnn_open(struct mtcnn *d, const struct model *m,
 				&d->oplan, err);
 	if (st != ST_OK)
 		return st;
-	/* One output row of the widest level must always fit. */
-	widest = level_length(MTCNN_SIDE_MAX_PX, (double)CELL / min_face_px);
-	st = nn_plan_make(&plan, m, d->pnet, band_input_rows(1),
-			  widest < CELL ? CELL : widest, err);
+	st = nn_plan_make(&plan, m, d->pnet, MTCNN_SIDE_MAX_PX,
+			  cells_length(STRIP_MAX), NN_ROWS, err);
 	if (st != ST_OK)
 		return st;
-	d->band_bytes = max_size(plan.total_bytes, BAND_BYTES);
+	d->area_bytes = max_size(
+		plan.total_bytes,
+		max_size(d->rplan.total_bytes, d->oplan.total_bytes));
 	d->scratch_bytes =
 		align_up(CANDIDATES_MAX * sizeof(struct candidate),
 			 ARENA_ALIGN) +
 		align_up(CANDIDATES_MAX * sizeof(uint16_t), ARENA_ALIGN) +
 		align_up(MTCNN_SIDE_MAX_PX * IMAGE_CHANNELS * sizeof(uint32_t),
 			 ARENA_ALIGN) +
-		align_up(
-			max_size(d->band_bytes, max_size(d->rplan.total_bytes,
-							 d->oplan.total_bytes)),
-			ARENA_ALIGN);
+		align_up(d->area_bytes, ARENA_ALIGN);
 	return ST_OK;
 }
 
@@ -136,100 +134,100 @@ static void make_room(struct run *r, size_t level0)
 	r->count = level0 + kept;
 }
 
-/* Turns P-Net's outputs for rows [row0, row0 + rows) into candidates. */
-static void collect(struct run *r, const float *out, uint32_t row0,
-		    uint32_t rows, uint32_t cols, float scale, size_t level0)
+/* Turns P-Net's outputs of row y, columns from x0 on, into candidates. */
+static void collect(struct run *r, const float *out, uint32_t y, uint32_t x0,
+		    uint32_t cols, float scale, size_t level0)
 {
-	for (uint32_t y = row0; y < row0 + rows; y++) {
-		for (uint32_t x = 0; x < cols; x++, out += PNET_OUTPUTS) {
-			struct candidate *c;
-			float score;
+	for (uint32_t x = x0; x < x0 + cols; x++, out += PNET_OUTPUTS) {
+		struct candidate *c;
+		float score;
 
-			if (out[1] <= out[0]) /* below one half */
-				continue;
-			score = face_score(out);
-			if (!(score >= SCORE_P))
-				continue;
-			if (r->count == CANDIDATES_MAX) {
-				/* Earlier levels hold it all: drop theirs. */
-				if (r->count - level0 < 8)
-					return;
-				make_room(r, level0);
-			}
-			c = &r->c[r->count++];
-			c->x1 = floorf((float)(CELL_STEP * x + 1) / scale);
-			c->y1 = floorf((float)(CELL_STEP * y + 1) / scale);
-			c->x2 = floorf((float)(CELL_STEP * x + CELL) / scale);
-			c->y2 = floorf((float)(CELL_STEP * y + CELL) / scale);
-			c->score = score;
-			memcpy(c->shift, out + 2, sizeof(c->shift));
+		if (out[1] <= out[0]) /* below one half */
+			continue;
+		score = face_score(out);
+		if (!(score >= SCORE_P))
+			continue;
+		if (r->count == CANDIDATES_MAX) {
+			/* Earlier levels hold it all: drop theirs. */
+			if (r->count - level0 < 8)
+				return;
+			make_room(r, level0);
 		}
+		c = &r->c[r->count++];
+		c->x1 = floorf((float)(CELL_STEP * x + 1) / scale);
+		c->y1 = floorf((float)(CELL_STEP * y + 1) / scale);
+		c->x2 = floorf((float)(CELL_STEP * x + CELL) / scale);
+		c->y2 = floorf((float)(CELL_STEP * y + CELL) / scale);
+		c->score = score;
+		memcpy(c->shift, out + 2, sizeof(c->shift));
 	}
 }
 
-/* The tallest band of a level, in output rows, that its budget holds. */
-static enum status plan_band(const struct mtcnn *d, uint32_t width,
-			     uint32_t out_rows, uint32_t *rows,
-			     struct nn_plan *plan, struct errinfo *err)
+/* Output columns [x, x + cols) of one pyramid level. */
+static enum status run_strip(struct run *r, const struct shrink *level,
+			     uint32_t x, uint32_t cols, float scale,
+			     size_t level0, struct errinfo *err)
 {
-	uint32_t n = out_rows < BAND_ROWS_MAX ? out_rows : BAND_ROWS_MAX;
+	const struct mtcnn *d = r->d;
+	struct shrink in = *level;
+	const struct nn_source source = { shrink_row, &in };
+	struct nn_plan plan;
+	struct nn_run run;
+	const struct nn_tensor *out;
+	enum status st;
 
-	for (;; n--) {
-		enum status st = nn_plan_make(plan, d->model, d->pnet,
-					      band_input_rows(n), width, err);
+	/* Pooling rounds odd sizes up: the last column may hang half over. */
+	in.col0 = CELL_STEP * x;
+	in.cols = cells_length(cols);
+	if (in.col0 + in.cols > level->width)
+		in.cols = level->width - in.col0;
+	st = nn_plan_make(&plan, d->model, d->pnet, level->height, in.cols,
+			  NN_ROWS, err);
+	if (st != ST_OK)
+		return st;
+	if (plan.total_bytes > d->area_bytes)
+		return err_set(err, ST_INTERNAL, "a strip does not fit");
+	out = &plan.tensor[plan.layer_count];
+	nn_start(&run, &plan, d->model, d->pnet, d->k, source, r->area);
+	for (uint32_t y = 0; y < out->height; y++)
+		collect(r, nn_row(&run, plan.layer_count, y), y, x, out->width,
+			scale, level0);
+	return ST_OK;
+}
+
+/* One pyramid level, in strips of about equal width. Neighbours share 10
+ * columns, which are computed twice. */
+static enum status run_level(struct run *r, double scale, struct errinfo *err)
+{
+	const struct image *img = r->img;
+	const struct shrink level = {
+		.img = img,
+		.win = { 0, 0, img->width_px, img->height_px },
+		.width = level_length(img->width_px, scale),
+		.height = level_length(img->height_px, scale),
+		.type = FGM_F32,
+		.k = r->d->k,
+		.sums = r->sums,
+	};
+	size_t level0 = r->count;
+	uint32_t columns, strips, step;
+
+	if (level.width < CELL || level.height < CELL)
+		return ST_OK;
+	columns = (level.width - CELL + 1) / CELL_STEP + 1;
+	strips = (columns + STRIP_MAX - 1) / STRIP_MAX;
+	step = (columns + strips - 1) / strips;
+	for (uint32_t x = 0; x < columns; x += step) {
+		uint32_t n = columns - x < step ? columns - x : step;
+		enum status st = run_strip(r, &level, x, n, (float)scale,
+					   level0, err);
 
 		if (st != ST_OK)
 			return st;
-		if (plan->total_bytes <= d->band_bytes) {
-			*rows = n;
-			return ST_OK;
-		}
-		if (n == 1)
-			return err_set(err, ST_INTERNAL, "band does not fit");
 	}
-}
-
-/* One pyramid level. A band of n output rows needs 2n + 10 rows of the level;
- * neighbouring bands share 10 of them, which are computed twice. */
-static enum status run_level(struct run *r, double scale, struct errinfo *err)
-{
-	const struct mtcnn *d = r->d;
-	uint32_t width = level_length(r->img->width_px, scale);
-	uint32_t height = level_length(r->img->height_px, scale);
-	const struct window whole = { 0, 0, r->img->width_px,
-				      r->img->height_px };
-	size_t level0 = r->count;
-	struct nn_plan plan;
-	uint32_t out_rows, rows = 1;
-	enum status st;
-
-	if (width < CELL || height < CELL)
-		return ST_OK;
-	/* Pooling rounds odd sizes up, so the last row may hang half over. */
-	out_rows = (height - CELL + 1) / CELL_STEP + 1;
-	st = plan_band(d, width, out_rows, &rows, &plan, err);
-	for (uint32_t y = 0; st == ST_OK && y < out_rows; y += rows) {
-		uint32_t from = CELL_STEP * y;
-		uint32_t in_rows = band_input_rows(rows);
-		const struct nn_tensor *out;
-
-		if (from + in_rows > height) {
-			in_rows = height - from;
-			st = nn_plan_make(&plan, d->model, d->pnet, in_rows,
-					  width, err);
-			if (st != ST_OK)
-				break;
-		}
-		shrink_rows(r->img, &whole, width, height, from, in_rows, d->k,
-			    r->sums, FGM_F32, r->area + plan.tensor[0].offset);
-		out = &plan.tensor[plan.layer_count];
-		collect(r, nn_run(&plan, d->model, d->pnet, d->k, r->area), y,
-			out->height, out->width, (float)scale, level0);
-	}
-	if (st == ST_OK)
-		r->count = level0 + nms_run(r->c + level0, r->count - level0,
-					    OVERLAP_LEVEL, NMS_UNION, r->order);
-	return st;
+	r->count = level0 + nms_run(r->c + level0, r->count - level0,
+				    OVERLAP_LEVEL, NMS_UNION, r->order);
+	return ST_OK;
 }
 
 /* Grows the shorter side so that the box is square around its centre. */
@@ -255,11 +253,24 @@ static void refine(struct candidate *c, float extra)
 	c->y2 += c->shift[3] * h;
 }
 
+static uint32_t short_side(const struct image *img)
+{
+	return img->width_px < img->height_px ? img->width_px : img->height_px;
+}
+
+static unsigned min_face_px(const struct mtcnn *d, const struct image *img)
+{
+	uint32_t tenth = short_side(img) / 10;
+
+	if (d->min_face_px > 0)
+		return d->min_face_px;
+	return tenth > MTCNN_FACE_MIN_PX ? tenth : MTCNN_FACE_MIN_PX;
+}
+
 static enum status run_pyramid(struct run *r, struct errinfo *err)
 {
-	double scale = (double)CELL / r->d->min_face_px;
-	double side = r->img->width_px < r->img->height_px ? r->img->width_px
-							   : r->img->height_px;
+	double scale = (double)CELL / min_face_px(r->d, r->img);
+	double side = short_side(r->img);
 
 	for (; side * scale >= CELL; scale *= PYRAMID_FACTOR) {
 		enum status st = run_level(r, scale, err);
@@ -305,13 +316,22 @@ static const float *look_at(struct run *r, const struct candidate *c,
 			    const struct fgm_net *net,
 			    const struct nn_plan *plan, uint32_t side)
 {
-	struct window win;
+	struct shrink in = {
+		.img = r->img,
+		.width = side,
+		.height = side,
+		.cols = side,
+		.type = FGM_S16,
+		.k = r->d->k,
+		.sums = r->sums,
+	};
+	const struct nn_source source = { shrink_row, &in };
+	struct nn_run run;
 
-	if (!candidate_window(r->img, c, &win))
+	if (!candidate_window(r->img, c, &in.win))
 		return NULL;
-	shrink_rows(r->img, &win, side, side, 0, side, r->d->k, r->sums,
-		    FGM_S16, r->area + plan->tensor[0].offset);
-	return nn_run(plan, r->d->model, net, r->d->k, r->area);
+	nn_start(&run, plan, r->d->model, net, r->d->k, source, r->area);
+	return nn_output(&run);
 }
 
 static void run_rnet(struct run *r)
@@ -393,9 +413,6 @@ enum status mtcnn_run(const struct mtcnn *d, struct arena *pool,
 	struct arena_mark mark = arena_get_mark(pool);
 	float marks[ONET_MAX][10];
 	struct run r = { .d = d, .img = img };
-	size_t area_bytes = max_size(
-		d->band_bytes,
-		max_size(d->rplan.total_bytes, d->oplan.total_bytes));
 	enum status st;
 
 	*count = 0;
@@ -403,7 +420,7 @@ enum status mtcnn_run(const struct mtcnn *d, struct arena *pool,
 	r.order = arena_tail(pool, CANDIDATES_MAX * sizeof(*r.order));
 	r.sums = arena_tail(pool, MTCNN_SIDE_MAX_PX * IMAGE_CHANNELS *
 					  sizeof(*r.sums));
-	r.area = arena_tail(pool, area_bytes);
+	r.area = arena_tail(pool, d->area_bytes);
 	if (!r.c || !r.order || !r.sums || !r.area ||
 	    img->width_px > MTCNN_SIDE_MAX_PX ||
 	    img->height_px > MTCNN_SIDE_MAX_PX) {

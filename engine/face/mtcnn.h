@@ -1,10 +1,10 @@
 /* MTCNN: P-Net over a pyramid, R-Net and O-Net over candidates.
  *
  * After Zhang et al. 2016, with the authors' thresholds. The pyramid is never
- * stored: each level is computed from the working picture in bands of rows
- * just before P-Net needs them. Candidates live in one array of fixed size.
- * Memory: scratch from the arena's tail, mtcnn_scratch_bytes at most.
- * Threads: struct mtcnn is read-only after mtcnn_open.
+ * stored: each level is computed from the working picture in strips of columns,
+ * row by row, just before P-Net needs it. Candidates live in one array of fixed
+ * size. Memory: scratch from the arena's tail, scratch_bytes at most. Threads:
+ * struct mtcnn is read-only after mtcnn_open.
  */
 #ifndef FACEGATE_MTCNN_H
 #define FACEGATE_MTCNN_H
@@ -15,20 +15,23 @@
 #include "nn/nn.h"
 #include "status.h"
 
-/* Neither side of a working picture is longer: it bounds a P-Net band. */
+/* Neither side of a working picture is longer. */
 #define MTCNN_SIDE_MAX_PX 1280
+#define MTCNN_FACE_MIN_PX 20
 
 struct mtcnn {
 	const struct model *model;
 	const struct fgm_net *pnet, *rnet, *onet;
 	const struct k_table *k;
 	struct nn_plan rplan, oplan;
-	unsigned min_face_px;
-	size_t band_bytes; /* most that one P-Net band may take */
+	unsigned min_face_px; /* 0: by picture */
+	size_t area_bytes;    /* most that a run of one of the nets takes */
 	size_t scratch_bytes;
 };
 
-/* ST_BAD_MODEL unless the file holds the three nets in their known shapes. */
+/* min_face_px is in pixels of the working picture, 12 or more; with 0 it is a
+ * tenth of the short side of each picture, but MTCNN_FACE_MIN_PX at least.
+ * ST_BAD_MODEL unless the file holds the three nets in their known shapes. */
 enum status mtcnn_open(struct mtcnn *d, const struct model *m,
 		       const struct k_table *k, unsigned min_face_px,
 		       struct errinfo *err) MUST_CHECK;

@@ -3,6 +3,19 @@
 #include <assert.h>
 #include <stdbool.h>
 
+/* A total order: candidates of equal score in the order of their place, so
+ * that it does not matter in which strip they were found. */
+static bool before(const struct candidate *c, uint16_t a, uint16_t b)
+{
+	if (c[a].score > c[b].score || c[a].score < c[b].score)
+		return c[a].score > c[b].score;
+	if (c[a].y1 < c[b].y1 || c[a].y1 > c[b].y1)
+		return c[a].y1 < c[b].y1;
+	if (c[a].x1 < c[b].x1 || c[a].x1 > c[b].x1)
+		return c[a].x1 < c[b].x1;
+	return a < b;
+}
+
 /* Shell sort on a total order, so the result does not depend on the method
  * (qsort may allocate, and is not stable). */
 static void sort_by_score(const struct candidate *c, uint16_t *order, size_t n)
@@ -21,8 +34,7 @@ static void sort_by_score(const struct candidate *c, uint16_t *order, size_t n)
 			while (j >= gap) {
 				uint16_t o = order[j - gap];
 
-				if (c[o].score > c[v].score ||
-				    (!(c[o].score < c[v].score) && o < v))
+				if (before(c, o, v))
 					break;
 				order[j] = o;
 				j -= gap;

@@ -12,11 +12,39 @@ static long min_long(long a, long b)
 	return a < b ? a : b;
 }
 
-/* First and one-past-last of the inputs that output i of n covers. */
-static void cover(uint32_t i, uint32_t in, uint32_t n, long *first, long *end)
+/* The inputs that output i of n covers: from floor(i * in / n) to
+ * ceil((i + 1) * in / n). Walks from one output to the next without dividing.
+ */
+struct cover {
+	uint32_t n;
+	uint32_t whole, part; /* in / n and in % n */
+	uint32_t at, rest;    /* i * in / n and i * in % n */
+	long first, end;
+};
+
+static void cover_next(struct cover *c)
 {
-	*first = (long)((uint64_t)i * in / n);
-	*end = (long)(((uint64_t)(i + 1) * in + n - 1) / n);
+	c->first = c->at;
+	c->at += c->whole;
+	c->rest += c->part;
+	if (c->rest >= c->n) {
+		c->rest -= c->n;
+		c->at++;
+	}
+	c->end = (long)c->at + (c->rest > 0);
+}
+
+static struct cover cover_from(uint32_t i, uint32_t in, uint32_t n)
+{
+	uint64_t at = (uint64_t)i * in;
+	struct cover c = { .n = n,
+			   .whole = in / n,
+			   .part = in % n,
+			   .at = (uint32_t)(at / n),
+			   .rest = (uint32_t)(at % n) };
+
+	cover_next(&c);
+	return c;
 }
 
 /* round(256 * sum / count) - 32640; the float product is exact enough that its
@@ -35,52 +63,50 @@ static float pixel_float(uint32_t sum, float count)
 	return ((float)sum / count - 127.5f) * 0.0078125f;
 }
 
-void shrink_rows(const struct image *img, const struct window *win,
-		 uint32_t out_width, uint32_t out_height, uint32_t row0,
-		 uint32_t rows, const struct k_table *k, uint32_t *sums,
-		 enum fgm_type type, void *out)
+void shrink_row(void *shrink, uint32_t y, void *out)
 {
-	/* Columns of the picture that the window really has. */
-	long left = max_long(win->x, 0);
-	long right = min_long(win->x + (long)win->width, (long)img->width_px);
+	const struct shrink *s = shrink;
+	const struct window *win = &s->win;
+	struct cover c = cover_from(s->col0 + s->cols - 1, win->width,
+				    s->width);
+	struct cover r = cover_from(y, win->height, s->height);
+	long right = min_long(win->x + c.end, (long)s->img->width_px);
+	long left;
 	int16_t *narrow = out;
 	float *floats = out;
-	size_t columns = right > left ? (size_t)(right - left) : 0;
+	size_t columns;
 
-	for (uint32_t r = row0; r < row0 + rows; r++) {
-		long y0, y1, x0, x1;
+	/* Columns of the picture that these outputs really cover. */
+	c = cover_from(s->col0, win->width, s->width);
+	left = max_long(win->x + c.first, 0);
+	columns = right > left ? (size_t)(right - left) : 0;
+	memset(s->sums, 0, columns * IMAGE_CHANNELS * sizeof(*s->sums));
+	for (long i = max_long(win->y + r.first, 0);
+	     i < min_long(win->y + r.end, (long)s->img->height_px) && columns;
+	     i++)
+		s->k->add_row_u8(s->sums,
+				 s->img->rgb +
+					 (size_t)i * s->img->stride_bytes +
+					 (size_t)left * IMAGE_CHANNELS,
+				 columns * IMAGE_CHANNELS);
+	for (uint32_t x = 0; x < s->cols; x++, cover_next(&c)) {
+		uint32_t sum[IMAGE_CHANNELS] = { 0, 0, 0 };
+		float count = (float)((c.end - c.first) * (r.end - r.first));
+		float unit = 256.0f / count;
+		long end = min_long(win->x + c.end, right);
 
-		cover(r, win->height, out_height, &y0, &y1);
-		memset(sums, 0, columns * IMAGE_CHANNELS * sizeof(*sums));
-		for (long y = max_long(win->y + y0, 0);
-		     y < min_long(win->y + y1, (long)img->height_px) && columns;
-		     y++)
-			k->add_row_u8(sums,
-				      img->rgb + (size_t)y * img->stride_bytes +
-					      (size_t)left * IMAGE_CHANNELS,
-				      columns * IMAGE_CHANNELS);
-		for (uint32_t c = 0; c < out_width; c++) {
-			uint32_t s[IMAGE_CHANNELS] = { 0, 0, 0 };
-			float unit, count;
+		for (long i = max_long(win->x + c.first, left); i < end; i++) {
+			const uint32_t *p = s->sums +
+					    (size_t)(i - left) * IMAGE_CHANNELS;
 
-			cover(c, win->width, out_width, &x0, &x1);
-			count = (float)((x1 - x0) * (y1 - y0));
-			unit = 256.0f / count;
-			for (long x = max_long(win->x + x0, left);
-			     x < min_long(win->x + x1, right); x++) {
-				const uint32_t *p = sums +
-						    (size_t)(x - left) *
-							    IMAGE_CHANNELS;
-
-				s[0] += p[0];
-				s[1] += p[1];
-				s[2] += p[2];
-			}
-			for (int ch = 0; ch < IMAGE_CHANNELS; ch++)
-				if (type == FGM_F32)
-					*floats++ = pixel_float(s[ch], count);
-				else
-					*narrow++ = pixel_rule(s[ch], unit);
+			sum[0] += p[0];
+			sum[1] += p[1];
+			sum[2] += p[2];
 		}
+		for (int ch = 0; ch < IMAGE_CHANNELS; ch++)
+			if (s->type == FGM_F32)
+				*floats++ = pixel_float(sum[ch], count);
+			else
+				*narrow++ = pixel_rule(sum[ch], unit);
 	}
 }

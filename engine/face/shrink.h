@@ -20,13 +20,20 @@ struct window {
 /* Averages over more pixels than this could lose bits: 255 * n < 2^24. */
 #define SHRINK_SIDE_MAX 65536
 
-/* Writes rows [row0, row0 + rows) of the window resampled to out_width x
- * out_height, RGB of the given type by the pixel rule of docs/model-format.md.
- * sums is scratch for 3 * (columns of the window inside the picture) numbers.
- */
-void shrink_rows(const struct image *img, const struct window *win,
-		 uint32_t out_width, uint32_t out_height, uint32_t row0,
-		 uint32_t rows, const struct k_table *k, uint32_t *sums,
-		 enum fgm_type type, void *out);
+/* Columns [col0, col0 + cols) of a window resampled to width x height, RGB of
+ * the given type by the pixel rule of docs/model-format.md. sums is scratch for
+ * 3 * (columns of the picture that they cover) numbers. */
+struct shrink {
+	const struct image *img;
+	struct window win;
+	uint32_t width, height;
+	uint32_t col0, cols;
+	enum fgm_type type; /* FGM_S16 or FGM_F32 */
+	const struct k_table *k;
+	uint32_t *sums;
+};
+
+/* Writes row y: 3 * cols numbers. Fits struct nn_source. */
+void shrink_row(void *shrink, uint32_t y, void *out);
 
 #endif

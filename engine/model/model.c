@@ -210,7 +210,7 @@ static enum status check_net(const struct model *m, const struct fgm_net *net,
 			return st;
 	}
 	/* Shapes, tensor numbers and residuals are what the planner checks. */
-	return nn_plan_make(&plan, m, net, h, w, err);
+	return nn_plan_make(&plan, m, net, h, w, NN_ROWS, err);
 }
 
 static bool cuts_ok(const struct model *m)

@@ -8,6 +8,8 @@
 
 #define TILE_F32 4
 
+#define DEPTHWISE_TAPS_MAX 256 /* what the loader lets through */
+
 #define INLINE static inline __attribute__((always_inline))
 
 INLINE __m256i load4_s8(const void *in, size_t at)
@@ -63,8 +65,8 @@ INLINE void sums(const struct k_gemm *g, size_t p, const int8_t *w, size_t step,
 	}
 }
 
-INLINE void block(const struct k_gemm *g, size_t p, size_t o0, const int8_t *w,
-		  int tile, int is_s16, int wide)
+INLINE void block(const struct k_gemm *g, const struct requant16 *q, size_t p,
+		  size_t o0, const int8_t *w, int tile, int is_s16, int wide)
 {
 	const __m256i *bias = (const __m256i *)(const void *)(g->rq->bias + o0);
 	__m256i low[TILE][2], high[TILE][2];
@@ -85,7 +87,7 @@ INLINE void block(const struct k_gemm *g, size_t p, size_t o0, const int8_t *w,
 						_mm256_set1_ps(256.0f)),
 					s[i]);
 		}
-		store16(g, p + (size_t)t, o0, s[0], s[1]);
+		store16(g, q, p + (size_t)t, o0, s[0], s[1]);
 	}
 }
 
@@ -95,12 +97,13 @@ INLINE void gemm(const struct k_gemm *g, int is_s16, int wide)
 
 	for (size_t o0 = 0; o0 < g->channels;
 	     o0 += 16, w += g->groups * (wide ? 128 : 64)) {
+		const struct requant16 q = load_requant16(g->rq, o0);
 		size_t p = 0;
 
 		for (; p + TILE <= g->pixels; p += TILE)
-			block(g, p, o0, w, TILE, is_s16, wide);
+			block(g, &q, p, o0, w, TILE, is_s16, wide);
 		for (; p < g->pixels; p++)
-			block(g, p, o0, w, 1, is_s16, wide);
+			block(g, &q, p, o0, w, 1, is_s16, wide);
 	}
 }
 
@@ -123,58 +126,148 @@ INLINE __m256i widen(const int8_t *p)
 		_mm_loadu_si128((const __m128i *)(const void *)p));
 }
 
-/* 16 channels. Two products sum to at most 2 * 128 * 127 = 32512, which still
- * fits 16 bits; then they are widened. */
-INLINE __m128i depthwise16(const struct k_depthwise *d, size_t c,
-			   const int8_t *const *taps, size_t from)
+/* A pair of taps of 16 channels, interleaved: what multiply-add wants. */
+struct taps16 {
+	__m256i lo, hi;
+};
+
+INLINE struct taps16 pair_taps(const int8_t *a, const int8_t *b)
 {
-	const __m256i *bias = (const __m256i *)(const void *)(d->rq->bias + c);
-	__m256i lo = _mm256_loadu_si256(bias);
-	__m256i hi = _mm256_loadu_si256(bias + 1);
+	__m128i x = _mm_loadu_si128((const __m128i *)(const void *)a);
+	__m128i y = b == NULL
+			    ? _mm_setzero_si128()
+			    : _mm_loadu_si128((const __m128i *)(const void *)b);
+
+	return (struct taps16){
+		_mm256_cvtepi8_epi16(_mm_unpacklo_epi8(x, y)),
+		_mm256_cvtepi8_epi16(_mm_unpackhi_epi8(x, y)),
+	};
+}
+
+INLINE void add_taps(struct taps16 *sum, struct taps16 in, struct taps16 w)
+{
+	sum->lo = _mm256_add_epi32(sum->lo, _mm256_madd_epi16(in.lo, w.lo));
+	sum->hi = _mm256_add_epi32(sum->hi, _mm256_madd_epi16(in.hi, w.hi));
+}
+
+INLINE __m128i finish_taps(struct taps16 sum, const struct requant16 *q)
+{
+	return pack8(round8(q, scale8(q, 0, _mm256_cvtepi32_ps(sum.lo))),
+		     round8(q, scale8(q, 1, _mm256_cvtepi32_ps(sum.hi))));
+}
+
+INLINE struct taps16 load_bias(const struct k_requant *rq, size_t c)
+{
+	const __m256i *bias = (const __m256i *)(const void *)(rq->bias + c);
+
+	return (struct taps16){ _mm256_loadu_si256(bias),
+				_mm256_loadu_si256(bias + 1) };
+}
+
+/* 16 channels of a row under a 3x3 window, its weights kept in registers. */
+static void depthwise3x3(const struct k_depthwise *d, size_t c)
+{
+	const struct requant16 q = load_requant16(d->rq, c);
+	const struct taps16 bias = load_bias(d->rq, c);
+	const size_t p = d->pixel_step, ws = d->weight_step;
+	const int8_t *w = d->weights + c;
+	const int8_t *r0 = d->rows[0] + c, *r1 = d->rows[1] + c,
+		     *r2 = d->rows[2] + c;
+	const struct taps16 w0 = pair_taps(w, w + 3 * ws),
+			    w1 = pair_taps(w + ws, w + 4 * ws),
+			    w2 = pair_taps(w + 2 * ws, w + 5 * ws),
+			    w3 = pair_taps(w + 6 * ws, w + 7 * ws),
+			    w4 = pair_taps(w + 8 * ws, NULL);
+	int8_t *out = d->out + c;
+
+	for (size_t x = 0; x < d->out_pixels; x++) {
+		struct taps16 sum = bias;
+
+		add_taps(&sum, pair_taps(r0, r1), w0);
+		add_taps(&sum, pair_taps(r0 + p, r1 + p), w1);
+		add_taps(&sum, pair_taps(r0 + 2 * p, r1 + 2 * p), w2);
+		add_taps(&sum, pair_taps(r2, r2 + p), w3);
+		add_taps(&sum, pair_taps(r2 + 2 * p, NULL), w4);
+		_mm_storeu_si128((__m128i *)(void *)out, finish_taps(sum, &q));
+		r0 += d->in_step;
+		r1 += d->in_step;
+		r2 += d->in_step;
+		out += d->out_step;
+	}
+}
+
+/* 16 channels of one output pixel under any window, whose rows begin at
+ * rows[ky] + at. */
+INLINE __m128i depthwise_pixel(const struct k_depthwise *d,
+			       const struct requant16 *q,
+			       const int8_t *const *rows, size_t at,
+			       size_t pixel_step, size_t c)
+{
+	struct taps16 sum = load_bias(d->rq, c);
 	const int8_t *w = d->weights + c;
 
-	for (size_t t = 0; t < d->tap_count; t += 2) {
-		__m256i s = _mm256_mullo_epi16(widen(taps[t] + from),
-					       widen(w + t * d->weight_step));
+	for (size_t ky = 0; ky < d->kernel_h; ky++) {
+		const int8_t *in = rows[ky] + at;
+		size_t kx = 0;
 
-		if (t + 1 < d->tap_count)
-			s = _mm256_add_epi16(
-				s,
-				_mm256_mullo_epi16(
-					widen(taps[t + 1] + from),
-					widen(w + (t + 1) * d->weight_step)));
-		lo = _mm256_add_epi32(
-			lo, _mm256_cvtepi16_epi32(_mm256_castsi256_si128(s)));
-		hi = _mm256_add_epi32(
-			hi,
-			_mm256_cvtepi16_epi32(_mm256_extracti128_si256(s, 1)));
+		for (; kx + 2 <= d->kernel_w; kx += 2) {
+			add_taps(&sum, pair_taps(in, in + pixel_step),
+				 pair_taps(w, w + d->weight_step));
+			in += 2 * pixel_step;
+			w += 2 * d->weight_step;
+		}
+		if (kx < d->kernel_w) {
+			add_taps(&sum, pair_taps(in, NULL), pair_taps(w, NULL));
+			w += d->weight_step;
+		}
 	}
-	return pack8(
-		round8(d->rq, scale8(d->rq, c, _mm256_cvtepi32_ps(lo))),
-		round8(d->rq, scale8(d->rq, c + 8, _mm256_cvtepi32_ps(hi))));
+	return finish_taps(sum, q);
+}
+
+/* The last few channels: windows are copied, so as not to read past them. */
+static void depthwise_rest(const struct k_depthwise *d, size_t c)
+{
+	const struct requant16 q = load_requant16(d->rq, c);
+	size_t n = d->channels - c;
+	int8_t copy[DEPTHWISE_TAPS_MAX][16] = { { 0 } }, whole[16];
+	const int8_t *rows[DEPTHWISE_TAPS_MAX];
+
+	for (size_t x = 0; x < d->out_pixels; x++) {
+		for (size_t ky = 0; ky < d->kernel_h; ky++) {
+			const int8_t *in = d->rows[ky] + x * d->in_step + c;
+
+			rows[ky] = copy[ky * d->kernel_w];
+			for (size_t kx = 0; kx < d->kernel_w; kx++)
+				memcpy(copy[ky * d->kernel_w + kx],
+				       in + kx * d->pixel_step, n);
+		}
+		_mm_storeu_si128((__m128i *)(void *)whole,
+				 depthwise_pixel(d, &q, rows, 0, 16, c));
+		memcpy(d->out + x * d->out_step + c, whole, n);
+	}
 }
 
 void k_depthwise_s8_avx2(const struct k_depthwise *d)
 {
 	size_t c = 0;
 
-	for (; c + 16 <= d->channels; c += 16)
-		_mm_storeu_si128((__m128i *)(void *)(d->out + c),
-				 depthwise16(d, c, d->taps, c));
-	if (c < d->channels) {
-		/* The last few are copied, so as not to read past the taps. */
-		int8_t copy[256][16] = { { 0 } }, out[16];
-		const int8_t *taps[256];
-		size_t n = d->channels - c;
-
-		for (size_t t = 0; t < d->tap_count; t++) {
-			memcpy(copy[t], d->taps[t] + c, n);
-			taps[t] = copy[t];
+	for (; c + 16 <= d->channels; c += 16) {
+		if (d->kernel_h == 3 && d->kernel_w == 3) {
+			depthwise3x3(d, c);
+			continue;
 		}
-		_mm_storeu_si128((__m128i *)(void *)out,
-				 depthwise16(d, c, taps, 0));
-		memcpy(d->out + c, out, n);
+		const struct requant16 q = load_requant16(d->rq, c);
+
+		for (size_t x = 0; x < d->out_pixels; x++)
+			_mm_storeu_si128((__m128i *)(void *)(d->out +
+							     x * d->out_step +
+							     c),
+					 depthwise_pixel(d, &q, d->rows,
+							 x * d->in_step + c,
+							 d->pixel_step, c));
 	}
+	if (c < d->channels)
+		depthwise_rest(d, c);
 }
 
 void k_maxpool_s16_avx2(const int16_t *const *taps, size_t tap_count,

@@ -8,8 +8,8 @@
 #define INLINE	 static inline __attribute__((always_inline))
 
 /* Adds the bias and stores; with high, the sum is low + 256 * high. */
-INLINE void store(const struct k_gemm *g, size_t p, size_t o0, __m512i low,
-		  const __m512i *high)
+INLINE void store(const struct k_gemm *g, const struct requant16 *q, size_t p,
+		  size_t o0, __m512i low, const __m512i *high)
 {
 	__m512 sum = _mm512_cvtepi32_ps(
 		_mm512_add_epi32(low, _mm512_loadu_si512(g->rq->bias + o0)));
@@ -18,14 +18,15 @@ INLINE void store(const struct k_gemm *g, size_t p, size_t o0, __m512i low,
 		sum = _mm512_add_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(*high),
 						  _mm512_set1_ps(256.0f)),
 				    sum);
-	store16(g, p, o0, _mm512_castps512_ps256(sum),
+	store16(g, q, p, o0, _mm512_castps512_ps256(sum),
 		_mm512_extractf32x8_ps(sum, 1));
 }
 
 /* VNNI multiplies unsigned by signed bytes: inputs are shifted up by 128, and
  * `shift`, 128 times the sum of the weights, is taken off again. */
-INLINE void block_s8(const struct k_gemm *g, size_t p, size_t o0,
-		     const int8_t *w, __m512i shift, int tile)
+INLINE void block_s8(const struct k_gemm *g, const struct requant16 *q,
+		     size_t p, size_t o0, const int8_t *w, __m512i shift,
+		     int tile)
 {
 	const int8_t *in = (const int8_t *)g->in + p * g->in_step;
 	const __m512i flip = _mm512_set1_epi8((char)0x80);
@@ -48,7 +49,7 @@ INLINE void block_s8(const struct k_gemm *g, size_t p, size_t o0,
 		}
 	}
 	for (int t = 0; t < tile; t++)
-		store(g, p + (size_t)t, o0, _mm512_sub_epi32(acc[t], shift),
+		store(g, q, p + (size_t)t, o0, _mm512_sub_epi32(acc[t], shift),
 		      NULL);
 }
 
@@ -58,6 +59,7 @@ static void gemm_s8(const struct k_gemm *g)
 
 	for (size_t o0 = 0; o0 < g->channels; o0 += 16, w += g->groups * 64) {
 		const __m512i half = _mm512_set1_epi8((char)0x80);
+		const struct requant16 q = load_requant16(g->rq, o0);
 		__m512i shift = _mm512_setzero_si512();
 		size_t p = 0;
 
@@ -65,9 +67,9 @@ static void gemm_s8(const struct k_gemm *g)
 			shift = _mm512_dpbusd_epi32(
 				shift, half, _mm512_load_si512(w + 64 * k));
 		for (; p + TILE <= g->pixels; p += TILE)
-			block_s8(g, p, o0, w, shift, TILE);
+			block_s8(g, &q, p, o0, w, shift, TILE);
 		for (; p < g->pixels; p++)
-			block_s8(g, p, o0, w, shift, 1);
+			block_s8(g, &q, p, o0, w, shift, 1);
 	}
 }
 
@@ -90,8 +92,8 @@ INLINE __m512i join(__m512i lo, __m512i hi)
 }
 
 /* A vector holds 8 outputs x 4 inputs as pairs: two vectors a plane. */
-INLINE void block_s16(const struct k_gemm *g, size_t p, size_t o0,
-		      const int8_t *w, int tile, int wide)
+INLINE void block_s16(const struct k_gemm *g, const struct requant16 *q,
+		      size_t p, size_t o0, const int8_t *w, int tile, int wide)
 {
 	const int16_t *in = (const int16_t *)g->in + p * g->in_step;
 	int vectors = wide ? 4 : 2;
@@ -120,7 +122,7 @@ INLINE void block_s16(const struct k_gemm *g, size_t p, size_t o0,
 
 		if (wide)
 			high = join(acc[t][2], acc[t][3]);
-		store(g, p + (size_t)t, o0, join(acc[t][0], acc[t][1]),
+		store(g, q, p + (size_t)t, o0, join(acc[t][0], acc[t][1]),
 		      wide ? &high : NULL);
 	}
 }
@@ -131,12 +133,13 @@ INLINE void planes_s16(const struct k_gemm *g, int wide)
 
 	for (size_t o0 = 0; o0 < g->channels;
 	     o0 += 16, w += g->groups * (wide ? 128 : 64)) {
+		const struct requant16 q = load_requant16(g->rq, o0);
 		size_t p = 0;
 
 		for (; p + TILE <= g->pixels; p += TILE)
-			block_s16(g, p, o0, w, TILE, wide);
+			block_s16(g, &q, p, o0, w, TILE, wide);
 		for (; p < g->pixels; p++)
-			block_s16(g, p, o0, w, 1, wide);
+			block_s16(g, &q, p, o0, w, 1, wide);
 	}
 }
 

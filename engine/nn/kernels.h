@@ -37,20 +37,26 @@ struct k_gemm {
 	size_t channels;
 	void *out;	      /* out_type: pixel p at out + p * out_step */
 	size_t out_step;      /* elements */
-	const void *residual; /* of the output's type and layout, or NULL */
+	const void *residual; /* of the output's type, or NULL; may be out */
 	size_t residual_step; /* elements */
 	const struct k_requant *rq;
 };
 
-/* One output pixel of a depthwise conv: taps[t] points to `channels` inputs
- * (or to a vector of padding), weights + t * weight_step to theirs. */
+/* A row of out_pixels pixels of a depthwise conv. Output pixel x sums, over ky
+ * and kx, channels inputs at rows[ky] + x * in_step + kx * pixel_step times
+ * channels weights at weights + (ky * kernel_w + kx) * weight_step. The rows
+ * hold the padding, so that every window lies inside them. */
 struct k_depthwise {
-	const int8_t *const *taps;
-	size_t tap_count;
-	const int8_t *weights;
-	size_t weight_step; /* channels rounded up to 16 */
+	const int8_t *const *rows; /* kernel_h of them */
+	size_t kernel_h, kernel_w;
+	size_t pixel_step; /* elements */
+	size_t in_step;	   /* elements: the stride times pixel_step */
+	size_t out_pixels;
+	const int8_t *weights; /* none is -128 */
+	size_t weight_step;    /* channels rounded up to 16 */
 	size_t channels;
 	int8_t *out;
+	size_t out_step; /* elements from output pixel to output pixel */
 	const struct k_requant *rq;
 };
 

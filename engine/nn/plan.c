@@ -39,7 +39,7 @@ static enum status set_shape(struct nn_tensor *t, uint32_t height,
 	t->height = height;
 	t->width = width;
 	t->channels = channels;
-	t->bytes = n;
+	t->pixel_bytes = (uint32_t)(channels * fgm_type_bytes(type));
 	return ST_OK;
 }
 
@@ -85,33 +85,114 @@ static enum status plan_shapes(struct nn_plan *p, const struct fgm_layer *ls,
 	return ST_OK;
 }
 
-/* The last layer that reads tensor t. */
-static unsigned last_use(const struct fgm_layer *ls, unsigned count, unsigned t)
+/* Padding left and right of every row, as the layers that read it need. */
+static enum status plan_padding(struct nn_plan *p, const struct fgm_layer *ls,
+				struct errinfo *err)
 {
-	unsigned last = t == 0 ? 0 : t - 1;
+	for (unsigned i = 0; i < p->layer_count; i++) {
+		const struct fgm_layer *l = &ls[i];
+		struct nn_tensor *in = &p->tensor[l->input];
 
-	for (unsigned i = 0; i < count; i++)
-		if (ls[i].input == t || ls[i].residual == t)
-			last = i;
-	/* The output of the net outlives its last layer. */
-	return t == count ? count : last;
+		if (l->pad_left == 0 && l->pad_right == 0)
+			continue;
+		if ((in->left || in->right) && in->zero != l->in_zero)
+			return bad(err, i, "two paddings of one tensor");
+		in->zero = l->in_zero;
+		if (l->pad_left > in->left)
+			in->left = l->pad_left;
+		if (l->pad_right > in->right)
+			in->right = l->pad_right;
+	}
+	return ST_OK;
+}
+
+/* When a tensor is needed. Whole tensors are computed one after the other; a
+ * step is the number of the one under way (or the output's), and the rings
+ * that lead to it live in its step alone. */
+struct lives {
+	unsigned born[NN_LAYERS_MAX + 1], last[NN_LAYERS_MAX + 1];
+	unsigned readers[NN_LAYERS_MAX + 1];
+};
+
+static void plan_lives(struct nn_plan *p, const struct fgm_layer *ls,
+		       enum nn_keep keep, struct lives *v)
+{
+	unsigned n = p->layer_count;
+
+	memset(v, 0, sizeof(*v));
+	for (unsigned i = 0; i < n; i++) {
+		v->readers[ls[i].input]++;
+		if (ls[i].residual == FGM_NO_TENSOR)
+			continue;
+		v->readers[ls[i].residual]++;
+		p->tensor[ls[i].residual].whole = 1;
+		p->tensor[i + 1].whole = 1;
+	}
+	for (unsigned t = n + 1; t-- > 0;) {
+		struct nn_tensor *x = &p->tensor[t];
+
+		if (keep == NN_WHOLE || v->readers[t] > 1)
+			x->whole = 1;
+		x->rows = x->whole ? x->height : 1;
+		v->born[t] = v->last[t] = t;
+	}
+	for (unsigned i = n; i-- > 0;) {
+		const struct fgm_layer *l = &ls[i];
+		struct nn_tensor *in = &p->tensor[l->input];
+		unsigned step = v->born[i + 1];
+
+		if (!in->whole) {
+			v->born[l->input] = v->last[l->input] = step;
+			in->rows = l->kernel_h < in->height ? l->kernel_h
+							    : in->height;
+		} else if (step > v->last[l->input]) {
+			v->last[l->input] = step;
+		}
+		if (l->residual != FGM_NO_TENSOR && step > v->last[l->residual])
+			v->last[l->residual] = step;
+	}
+	v->last[n] = n + 1;
+}
+
+/* Whether the whole tensor t may overwrite its residual, row by row: the rows
+ * it still needs of that, through the layers between, always lie below. */
+static int overwrites_residual(const struct nn_plan *p,
+			       const struct fgm_layer *ls,
+			       const struct lives *v, unsigned t)
+{
+	unsigned r = t == 0 ? FGM_NO_TENSOR : ls[t - 1].residual;
+	const struct fgm_layer *l;
+
+	if (r == FGM_NO_TENSOR || v->readers[r] != 2 ||
+	    v->last[r] != v->born[t] ||
+	    p->tensor[r].row_bytes != p->tensor[t].row_bytes ||
+	    p->tensor[r].left != p->tensor[t].left)
+		return 0;
+	for (unsigned o = 0; o < t; o++)
+		if (v->born[o] > t) /* may have been placed there */
+			return 0;
+	for (l = &ls[t - 1]; l->stride == 1; l = &ls[l->input - 1]) {
+		if (l->input == r)
+			return l->pad_top == 0;
+		if (l->input == 0 || p->tensor[l->input].whole)
+			return 0;
+	}
+	return 0;
 }
 
 /* First fit in order of computation: each tensor goes to the lowest place
- * where no tensor alive at the same time lies. A tensor t is alive from layer
- * t - 1, which writes it, to last_use, which reads it. */
-static void plan_places(struct nn_plan *p, const struct fgm_layer *ls)
+ * where no tensor alive at the same time lies. */
+static void plan_places(struct nn_plan *p, const struct fgm_layer *ls,
+			const struct lives *v)
 {
-	unsigned last[NN_LAYERS_MAX + 1];
-
 	p->scratch_offset = 0;
 	for (unsigned t = 0; t <= p->layer_count; t++) {
-		unsigned born = t == 0 ? 0 : t - 1;
 		size_t bytes = align_up(p->tensor[t].bytes, ARENA_ALIGN);
 		size_t at = 0;
-		int moved = 1;
+		int moved = !overwrites_residual(p, ls, v, t);
 
-		last[t] = last_use(ls, p->layer_count, t);
+		if (!moved)
+			at = p->tensor[ls[t - 1].residual].offset;
 		while (moved) {
 			moved = 0;
 			for (unsigned o = 0; o < t; o++) {
@@ -119,7 +200,8 @@ static void plan_places(struct nn_plan *p, const struct fgm_layer *ls)
 				size_t end = align_up(x->offset + x->bytes,
 						      ARENA_ALIGN);
 
-				if (last[o] < born || at >= end ||
+				if (v->last[o] < v->born[t] ||
+				    v->last[t] < v->born[o] || at >= end ||
 				    at + bytes <= x->offset)
 					continue;
 				at = end;
@@ -132,11 +214,33 @@ static void plan_places(struct nn_plan *p, const struct fgm_layer *ls)
 	}
 }
 
+/* The scratch behind all tensors; copies of windows may run over its parts and
+ * over the last row of a tensor by NN_OVERRUN bytes. */
+static void plan_scratch(struct nn_plan *p, const struct fgm_layer *ls)
+{
+	size_t windows = 0, padding = 0;
+
+	for (unsigned i = 0; i < p->layer_count; i++) {
+		size_t n = nn_scratch_bytes(&ls[i]);
+		size_t row = p->tensor[ls[i].input].row_bytes;
+
+		if (n > windows)
+			windows = n;
+		if ((ls[i].pad_top || ls[i].pad_bottom) && row > padding)
+			padding = row;
+	}
+	p->padding_offset = align_up(p->scratch_offset + windows + NN_OVERRUN,
+				     ARENA_ALIGN);
+	p->total_bytes = align_up(p->padding_offset + padding + NN_OVERRUN,
+				  ARENA_ALIGN);
+}
+
 enum status nn_plan_make(struct nn_plan *plan, const struct model *m,
 			 const struct fgm_net *net, uint32_t height,
-			 uint32_t width, struct errinfo *err)
+			 uint32_t width, enum nn_keep keep, struct errinfo *err)
 {
 	const struct fgm_layer *ls = m->layers + net->first_layer;
+	struct lives lives;
 	enum status st;
 
 	memset(plan, 0, sizeof(*plan));
@@ -149,16 +253,20 @@ enum status nn_plan_make(struct nn_plan *plan, const struct model *m,
 		       net->in_type, 0, err);
 	if (st == ST_OK)
 		st = plan_shapes(plan, ls, net, err);
+	if (st == ST_OK)
+		st = plan_padding(plan, ls, err);
 	if (st != ST_OK)
 		return st;
-	plan_places(plan, ls);
-	for (unsigned i = 0; i < plan->layer_count; i++) {
-		size_t n = nn_scratch_bytes(&ls[i]);
+	plan_lives(plan, ls, keep, &lives);
+	for (unsigned t = 0; t <= plan->layer_count; t++) {
+		struct nn_tensor *x = &plan->tensor[t];
 
-		if (n > plan->scratch_bytes)
-			plan->scratch_bytes = n;
+		x->row_bytes = ((size_t)x->left + x->width + x->right) *
+			       x->pixel_bytes;
+		x->bytes = x->rows * x->row_bytes;
 	}
-	plan->total_bytes = plan->scratch_offset + plan->scratch_bytes;
+	plan_places(plan, ls, &lives);
+	plan_scratch(plan, ls);
 	return ST_OK;
 }
 

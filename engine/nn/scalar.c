@@ -112,17 +112,31 @@ static void gemm_s16(const struct k_gemm *g)
 	gemm(g, 1);
 }
 
+static int32_t window_sum(const struct k_depthwise *d, size_t x, size_t c)
+{
+	const int8_t *w = d->weights + c;
+	int32_t sum = d->rq->bias[c];
+
+	for (size_t ky = 0; ky < d->kernel_h; ky++) {
+		const int8_t *in = d->rows[ky] + x * d->in_step + c;
+
+		for (size_t kx = 0; kx < d->kernel_w; kx++) {
+			sum += in[kx * d->pixel_step] * *w;
+			w += d->weight_step;
+		}
+	}
+	return sum;
+}
+
 static void depthwise_s8(const struct k_depthwise *d)
 {
-	for (size_t c = 0; c < d->channels; c++) {
-		int32_t acc = d->rq->bias[c];
+	for (size_t x = 0; x < d->out_pixels; x++)
+		for (size_t c = 0; c < d->channels; c++) {
+			float sum = (float)window_sum(d, x, c);
 
-		for (size_t t = 0; t < d->tap_count; t++)
-			acc += d->taps[t][c] *
-			       d->weights[t * d->weight_step + c];
-		d->out[c] = (int8_t)rq_round(d->rq,
-					     rq_scale(d->rq, c, (float)acc));
-	}
+			d->out[x * d->out_step + c] = (int8_t)rq_round(
+				d->rq, rq_scale(d->rq, c, sum));
+		}
 }
 
 static void maxpool_s16(const int16_t *const *taps, size_t tap_count,

@@ -8,25 +8,46 @@
 
 #include "nn/kernels.h"
 
-/* Eight sums of outputs o .. o + 7 as real values, slope applied. */
-static inline __m256 scale8(const struct k_requant *rq, size_t o, __m256 sum)
+/* What requantises outputs o .. o + 15, loaded once for many pixels. */
+struct requant16 {
+	__m256 scale[2], slope[2];
+	__m256 lo, hi; /* bounds before the zero point is added */
+	__m256i zero;
+	int has_slope;
+};
+
+static inline struct requant16 load_requant16(const struct k_requant *rq,
+					      size_t o)
 {
-	__m256i bits = _mm256_slli_epi32(
-		_mm256_cvtepu16_epi32(_mm_loadu_si128(
-			(const __m128i *)(const void *)(rq->scale + o))),
-		16);
-	__m256 y = _mm256_mul_ps(sum, _mm256_castsi256_ps(bits));
+	struct requant16 q = {
+		.lo = _mm256_set1_ps((float)(rq->out_min - rq->out_zero)),
+		.hi = _mm256_set1_ps((float)(rq->out_max - rq->out_zero)),
+		.zero = _mm256_set1_epi32(rq->out_zero),
+		.has_slope = rq->slope != NULL,
+	};
 
-	if (rq->slope != NULL) {
-		__m256 s = _mm256_cvtepi32_ps(
-			_mm256_cvtepi16_epi32(_mm_loadu_si128(
-				(const __m128i *)(const void *)(rq->slope +
-								o))));
+	for (size_t i = 0; i < 2; i++, o += 8) {
+		const void *scale = rq->scale + o, *slope = rq->slope + o;
 
-		s = _mm256_mul_ps(s, _mm256_set1_ps(rq->slope_unit));
-		/* A sum of zero is never -0, so its sign bit is its sign. */
-		y = _mm256_blendv_ps(y, _mm256_mul_ps(y, s), sum);
+		q.scale[i] = _mm256_castsi256_ps(_mm256_slli_epi32(
+			_mm256_cvtepu16_epi32(_mm_loadu_si128(scale)), 16));
+		if (q.has_slope)
+			q.slope[i] = _mm256_mul_ps(
+				_mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(
+					_mm_loadu_si128(slope))),
+				_mm256_set1_ps(rq->slope_unit));
 	}
+	return q;
+}
+
+/* Half i of sixteen sums as real values, slope applied. */
+static inline __m256 scale8(const struct requant16 *q, int i, __m256 sum)
+{
+	__m256 y = _mm256_mul_ps(sum, q->scale[i]);
+
+	/* A sum of zero is never -0, so its sign bit is its sign. */
+	if (q->has_slope)
+		y = _mm256_blendv_ps(y, _mm256_mul_ps(y, q->slope[i]), sum);
 	return y;
 }
 
@@ -40,15 +61,11 @@ static inline __m256 add_residual8(const struct k_requant *rq, __m256 y,
 			     _mm256_mul_ps(v, _mm256_set1_ps(rq->res_scale)));
 }
 
-static inline __m256i round8(const struct k_requant *rq, __m256 y)
+static inline __m256i round8(const struct requant16 *q, __m256 y)
 {
-	__m256 lo = _mm256_set1_ps((float)(rq->out_min - rq->out_zero));
-	__m256 hi = _mm256_set1_ps((float)(rq->out_max - rq->out_zero));
-
-	y = _mm256_min_ps(_mm256_max_ps(y, lo), hi);
+	y = _mm256_min_ps(_mm256_max_ps(y, q->lo), q->hi);
 	/* cvtps rounds half to even, as the magic number of requant.h does. */
-	return _mm256_add_epi32(_mm256_cvtps_epi32(y),
-				_mm256_set1_epi32(rq->out_zero));
+	return _mm256_add_epi32(_mm256_cvtps_epi32(y), q->zero);
 }
 
 /* Sixteen int32 that fit as s16, in order. */
@@ -68,8 +85,8 @@ static inline __m128i pack8(__m256i lo, __m256i hi)
 
 /* Stores sums of outputs o0 .. o0 + 15 of pixel p; those past the layer's
  * last channel are dropped, and no residual past it is read. */
-static inline void store16(const struct k_gemm *g, size_t p, size_t o0,
-			   __m256 sum0, __m256 sum1)
+static inline void store16(const struct k_gemm *g, const struct requant16 *q,
+			   size_t p, size_t o0, __m256 sum0, __m256 sum1)
 {
 	const struct k_requant *rq = g->rq;
 	size_t n = g->channels - o0 < 16 ? g->channels - o0 : 16;
@@ -77,7 +94,7 @@ static inline void store16(const struct k_gemm *g, size_t p, size_t o0,
 		      : rq->out_type == FGM_S16 ? 2
 						: 4;
 	uint8_t *out = (uint8_t *)g->out + (p * g->out_step + o0) * elem;
-	__m256 y0 = scale8(rq, o0, sum0), y1 = scale8(rq, o0 + 8, sum1);
+	__m256 y0 = scale8(q, 0, sum0), y1 = scale8(q, 1, sum1);
 	_Alignas(32) uint8_t whole[64];
 	__m256i lo, hi;
 	uint8_t *dst = n == 16 ? out : whole;
@@ -113,8 +130,8 @@ static inline void store16(const struct k_gemm *g, size_t p, size_t o0,
 			y0 = add_residual8(rq, y0, r0);
 			y1 = add_residual8(rq, y1, r1);
 		}
-		lo = round8(rq, y0);
-		hi = round8(rq, y1);
+		lo = round8(q, y0);
+		hi = round8(q, y1);
 		if (elem == 1)
 			_mm_storeu_si128((__m128i *)(void *)dst, pack8(lo, hi));
 		else

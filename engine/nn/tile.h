@@ -3,8 +3,6 @@
 #ifndef FACEGATE_TILE_H
 #define FACEGATE_TILE_H
 
-#include "checked.h"
-#include "mem/arena.h"
 #include "model/model.h"
 
 #define TILE_BYTES                                                             \
@@ -29,16 +27,14 @@ static inline size_t nn_tile_pixels(const struct fgm_layer *l)
 	return n == 0 ? 1 : n > TILE_PIXELS_MAX ? TILE_PIXELS_MAX : n;
 }
 
+/* Windows are copied sixteen bytes at a time, past their ends. */
+#define NN_OVERRUN 16
+
 static inline size_t nn_scratch_bytes(const struct fgm_layer *l)
 {
-	size_t n = 0;
-
-	if (l->op == FGM_CONV && !nn_reads_in_place(l))
-		n = nn_tile_pixels(l) * fgm_k_padded(l) *
-		    fgm_type_bytes(l->in_type);
-	else if (l->op == FGM_DEPTHWISE)
-		n = l->in_channels; /* one pixel of padding */
-	return align_up(n, ARENA_ALIGN);
+	if (l->op != FGM_CONV || nn_reads_in_place(l))
+		return 0;
+	return nn_tile_pixels(l) * fgm_k_padded(l) * fgm_type_bytes(l->in_type);
 }
 
 #endif

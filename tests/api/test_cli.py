@@ -268,9 +268,9 @@ class Info(Case):
                                          "embedder-accurate.fgm")))
 
     def test_budget_of_a_pool_that_is_too_small_is_shown_and_gives_2(self):
-        done = run("budget", "--json", "--pool_kib", "512")
+        done = run("budget", "--json", "--pool_kib", "256")
         self.assertEqual(done.returncode, 2)
-        self.assertEqual(json.loads(done.stdout)["pool_bytes"], 512 * 1024)
+        self.assertEqual(json.loads(done.stdout)["pool_bytes"], 256 * 1024)
         self.assertIn("(pool_too_small)", done.stderr)
 
     def test_model_info_of_the_embedder(self):

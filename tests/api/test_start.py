@@ -54,7 +54,7 @@ class Start(unittest.TestCase):
         # The size of libjpeg's structs is the machine's, and so is the pool's.
         budget = run_to_end(f"--models_dir={MODELS}", "--print-budget").stdout
         needed = re.search(r"smallest pool +(\d+)", budget).group(1)
-        self.refuse(CANNOT_START, "pool_too_small", needed, pool_kib="512")
+        self.refuse(CANNOT_START, "pool_too_small", needed, pool_kib="256")
 
     def test_folders(self):
         self.refuse(CANNOT_START, data_dir="/nonexistent/data")

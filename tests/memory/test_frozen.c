@@ -153,7 +153,7 @@ static size_t request(struct engine *e, size_t i, struct face_template *t,
 START_TEST(ten_thousand_requests_allocate_nothing_and_never_grow)
 {
 	struct engine_options o = {
-		.pool_bytes = 2u << 20,
+		.pool_bytes = 1u << 20,
 		.workers = 1,
 		.gallery_max = 100,
 		.jpeg = { 8192, 50000000, 64, false },

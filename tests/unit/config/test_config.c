@@ -71,14 +71,14 @@ static const struct {
 	const char *key, *low, *high, *below, *above;
 } limits[] = {
 	{ "workers", "1", "16", "0", "17" },
-	{ "pool_kib", "512", "65536", "511", "65537" },
+	{ "pool_kib", "256", "65536", "255", "65537" },
 	{ "queue_max", "0", "64", "-1", "65" },
 	{ "gallery_max", "1", "1000000", "0", "1000001" },
 	{ "body_max_kib", "16", "65536", "15", "65537" },
 	{ "jpeg_max_width_px", "16", "65500", "15", "65501" },
 	{ "jpeg_max_megapixels", "1", "400", "0", "401" },
 	{ "jpeg_max_scans", "1", "1000", "0", "1001" },
-	{ "min_face_px", "12", "1000", "11", "1001" },
+	{ "min_face_px", "0", "1000", "-1", "1001" },
 	{ "min_inter_eye_px", "0", "1000", "-1", "1001" },
 	{ "target_fmr", "1e-6", "1e-2", "9e-7", "0.011" },
 	{ "connections_max", "4", "1024", "3", "1025" },

@@ -237,6 +237,67 @@ START_TEST(the_smallest_pool_still_verifies)
 }
 END_TEST
 
+/* Faces of a picture, looked for from min_face_px on. */
+static size_t detect_from(unsigned min_face_px, const char *name,
+			  struct picture_info *info, struct face faces[8])
+{
+	struct engine_options o = options();
+	struct engine *other = e;
+	size_t n;
+
+	o.min_face_px = min_face_px;
+	ck_assert_uint_eq(engine_open(&o, &e, NULL), ST_OK);
+	ck_assert_uint_eq(load(name, info), ST_OK);
+	ck_assert_uint_eq(engine_detect(e, 0, faces, 8, &n, NULL), ST_OK);
+	engine_close(e);
+	e = other;
+	return n;
+}
+
+START_TEST(unless_told_otherwise_faces_are_a_tenth_of_the_short_side)
+{
+	static const char *const pictures[] = { "obama.jpg", "obama-240p.jpg" };
+
+	for (int i = 0; i < 2; i++) {
+		struct face by_picture[8], told[8];
+		struct picture_info info;
+		size_t n = detect_from(0, pictures[i], &info, by_picture);
+		uint32_t side = info.work_width_px < info.work_height_px
+					? info.work_width_px
+					: info.work_height_px;
+
+		ck_assert_uint_ge(n, 1);
+		ck_assert_uint_eq(detect_from(side / 10 > 20 ? side / 10 : 20,
+					      pictures[i], &info, told),
+				  n);
+		ck_assert_mem_eq(by_picture, told, n * sizeof(told[0]));
+	}
+}
+END_TEST
+
+START_TEST(one_mebibyte_is_enough_to_verify)
+{
+	struct engine_options o = options();
+	struct engine *big = e;
+	struct face_template a = embed("obama.jpg");
+	static const char *const same[] = { "obama2.jpg", "obama-720p.jpg" };
+	struct engine_receipt r;
+
+	o.pool_bytes = 1u << 20;
+	ck_assert_uint_eq(engine_open(&o, &e, NULL), ST_OK);
+	for (int i = 0; i < 2; i++) {
+		struct face_template b = embed(same[i]);
+
+		engine_receipt(e, 0, &r);
+		ck_assert_uint_le(r.pool_peak_bytes, o.pool_bytes);
+		ck_assert_float_gt(template_cosine(&a, &b),
+				   engine_threshold(e, 1e-4));
+	}
+	engine_close(e);
+	e = big;
+}
+END_TEST
+
 START_TEST(cosines_are_those_of_the_plain_definition)
 {
 	static struct face_template t[70];
@@ -353,6 +414,9 @@ Suite *suite_engine(void)
 	tcase_add_test(
 		t, a_pool_that_is_too_small_is_refused_with_the_bytes_needed);
 	tcase_add_test(t, the_smallest_pool_still_verifies);
+	tcase_add_test(t, one_mebibyte_is_enough_to_verify);
+	tcase_add_test(
+		t, unless_told_otherwise_faces_are_a_tenth_of_the_short_side);
 	tcase_add_test(t, cosines_are_those_of_the_plain_definition);
 	tcase_add_test(t, wrong_models_are_refused);
 	tcase_add_test(t, thresholds_rise_as_rates_fall_and_invert);

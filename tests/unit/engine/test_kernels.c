@@ -106,11 +106,12 @@ static void compare_gemm(const struct k_table *level, enum fgm_type in,
 			 enum fgm_type out)
 {
 	struct k_gemm g = { .pixels = between(1, 20),
-			    .groups = between(1, 40),
+			    .groups = between(1, rnd() % 8 ? 40 : 300),
 			    .channels = between(1, 70) };
 	size_t e = type_bytes[out], planes, bytes;
 	struct guarded a, w, got, want, res;
 	struct channels c;
+	int in_place;
 
 	g.wide = in == FGM_S16 && rnd() % 2;
 	planes = g.wide ? 2 : 1;
@@ -132,9 +133,16 @@ static void compare_gemm(const struct k_table *level, enum fgm_type in,
 	g.weights = (const int8_t *)w.p;
 	g.residual = out != FGM_F32 && rnd() % 2 ? res.p : NULL;
 	g.rq = &c.rq;
+	in_place = g.residual != NULL && rnd() % 2;
+	if (in_place)
+		g.residual_step = g.out_step;
 	g.out = want.p;
+	if (in_place)
+		g.residual = g.out;
 	(in == FGM_S8 ? k_table_scalar.gemm_s8 : k_table_scalar.gemm_s16)(&g);
 	g.out = got.p;
+	if (in_place)
+		g.residual = g.out;
 	(in == FGM_S8 ? level->gemm_s8 : level->gemm_s16)(&g);
 	ck_assert_msg(memcmp(got.p, want.p, bytes) == 0,
 		      "%s gemm in %d out %d: %zu pixels %zu groups %zu "
@@ -212,38 +220,54 @@ static void compare_f32(const struct k_table *level)
 	drop(want);
 }
 
+#define SIDE_MAX 8
+
 static void compare_depthwise(const struct k_table *level)
 {
-	struct k_depthwise d = { .tap_count = between(1, 49),
+	struct k_depthwise d = { .kernel_h = between(1, SIDE_MAX),
+				 .kernel_w = between(1, SIDE_MAX),
+				 .out_pixels = between(1, 12),
 				 .channels = between(1, 70) };
-	struct guarded taps[49], w, got, want;
-	const int8_t *at[49];
+	struct guarded rows[SIDE_MAX], w, got, want;
+	const int8_t *at[SIDE_MAX];
+	size_t stride = between(1, 2), taps, bytes;
 	struct channels c;
 
+	if (rnd() % 2) /* the window that all nets are made of */
+		d.kernel_h = d.kernel_w = 3;
+	d.pixel_step = d.channels + between(0, 2);
+	d.in_step = stride * d.pixel_step;
+	d.out_step = d.channels + between(0, 2);
 	make_channels(&c, d.channels, FGM_S8);
 	d.weight_step = round16(d.channels);
-	w = guard(d.weight_step * d.tap_count);
-	for (size_t i = 0; i < d.weight_step * d.tap_count; i++)
+	taps = d.kernel_h * d.kernel_w;
+	w = guard(d.weight_step * taps);
+	for (size_t i = 0; i < d.weight_step * taps; i++)
 		if ((int8_t)w.p[i] == -128)
 			w.p[i] = 0x81;
-	for (size_t t = 0; t < d.tap_count; t++) {
-		taps[t] = guard(d.channels);
-		at[t] = (const int8_t *)taps[t].p;
+	bytes = (d.out_pixels - 1) * d.in_step +
+		(d.kernel_w - 1) * d.pixel_step + d.channels;
+	for (size_t ky = 0; ky < d.kernel_h; ky++) {
+		rows[ky] = guard(bytes);
+		at[ky] = (const int8_t *)rows[ky].p;
 	}
-	got = guard(d.channels);
-	want = guard(d.channels);
-	d.taps = at;
+	bytes = (d.out_pixels - 1) * d.out_step + d.channels;
+	got = guard(bytes);
+	want = guard(bytes);
+	memcpy(got.p, want.p, bytes);
+	d.rows = at;
 	d.weights = (const int8_t *)w.p;
 	d.rq = &c.rq;
 	d.out = (int8_t *)want.p;
 	k_table_scalar.depthwise_s8(&d);
 	d.out = (int8_t *)got.p;
 	level->depthwise_s8(&d);
-	ck_assert_msg(memcmp(got.p, want.p, d.channels) == 0,
-		      "%s depthwise: %zu taps %zu channels", level->name,
-		      d.tap_count, d.channels);
-	for (size_t t = 0; t < d.tap_count; t++)
-		drop(taps[t]);
+	ck_assert_msg(memcmp(got.p, want.p, bytes) == 0,
+		      "%s depthwise: %zux%zu window %zu pixels %zu channels",
+		      level->name, d.kernel_h, d.kernel_w, d.out_pixels,
+		      d.channels);
+	for (size_t ky = 0; ky < d.kernel_h; ky++)
+		drop(rows[ky]);
 	drop(w);
 	drop(got);
 	drop(want);
