@@ -105,7 +105,8 @@ static bool method_exists(const char *method)
 {
 	static const char *const methods[] = { "GET",	"HEAD",	   "POST",
 					       "PUT",	"PATCH",   "DELETE",
-					       "TRACE", "OPTIONS", "CONNECT" };
+					       "TRACE", "OPTIONS", "CONNECT",
+					       "QUERY" };
 
 	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
 		if (strcmp(methods[i], method) == 0)
