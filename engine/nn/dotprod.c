@@ -76,13 +76,21 @@ static void gemm_s8(const struct k_gemm *g)
 	}
 }
 
-static int32_t dot_s8(const int8_t *a, const int8_t *b, size_t n)
+static void dot_rows_s8(const int8_t (*rows)[TEMPLATE_DIM],
+			const int8_t probe[TEMPLATE_DIM], size_t n,
+			int32_t *sums)
 {
-	int32x4_t sum = vdupq_n_s32(0);
+	int8x16_t p[TEMPLATE_DIM / 16];
 
-	for (size_t i = 0; i < n; i += 16)
-		sum = vdotq_s32(sum, vld1q_s8(a + i), vld1q_s8(b + i));
-	return vaddvq_s32(sum);
+	for (size_t j = 0; j < TEMPLATE_DIM / 16; j++)
+		p[j] = vld1q_s8(probe + 16 * j);
+	for (size_t i = 0; i < n; i++) {
+		int32x4_t sum = vdupq_n_s32(0);
+
+		for (size_t j = 0; j < TEMPLATE_DIM / 16; j++)
+			sum = vdotq_s32(sum, vld1q_s8(rows[i] + 16 * j), p[j]);
+		sums[i] = vaddvq_s32(sum);
+	}
 }
 
 const struct k_table k_table_dotprod = {
@@ -93,6 +101,6 @@ const struct k_table k_table_dotprod = {
 	.depthwise_s8 = k_depthwise_s8_neon,
 	.maxpool_s16 = k_maxpool_s16_neon,
 	.maxpool_f32 = k_maxpool_f32_neon,
-	.dot_s8 = dot_s8,
+	.dot_rows_s8 = dot_rows_s8,
 	.add_row_u8 = k_add_row_u8_neon,
 };

@@ -329,12 +329,12 @@ void k_maxpool_s16_neon(const int16_t *const *taps, size_t tap_count,
 }
 
 /* One product at a time in 16 bits: here both sides may be -128. */
-static int32_t dot_s8(const int8_t *a, const int8_t *b, size_t n)
+static int32_t dot_s8(const int8_t *a, const int8_t *b)
 {
 	int32x4_t sum[2] = { vdupq_n_s32(0), vdupq_n_s32(0) };
 	int32x2_t s;
 
-	for (size_t i = 0; i < n; i += 16) {
+	for (size_t i = 0; i < TEMPLATE_DIM; i += 16) {
 		int8x16_t x = vld1q_s8(a + i), y = vld1q_s8(b + i);
 
 		sum[0] = vpadalq_s16(sum[0],
@@ -344,6 +344,14 @@ static int32_t dot_s8(const int8_t *a, const int8_t *b, size_t n)
 	sum[0] = vaddq_s32(sum[0], sum[1]);
 	s = vadd_s32(vget_low_s32(sum[0]), vget_high_s32(sum[0]));
 	return vget_lane_s32(vpadd_s32(s, s), 0);
+}
+
+static void dot_rows_s8(const int8_t (*rows)[TEMPLATE_DIM],
+			const int8_t probe[TEMPLATE_DIM], size_t n,
+			int32_t *sums)
+{
+	for (size_t i = 0; i < n; i++)
+		sums[i] = dot_s8(rows[i], probe);
 }
 
 void k_add_row_u8_neon(uint32_t *sums, const uint8_t *row, size_t n)
@@ -370,6 +378,6 @@ const struct k_table k_table_neon = {
 	.depthwise_s8 = k_depthwise_s8_neon,
 	.maxpool_s16 = k_maxpool_s16_neon,
 	.maxpool_f32 = k_maxpool_f32_neon,
-	.dot_s8 = dot_s8,
+	.dot_rows_s8 = dot_rows_s8,
 	.add_row_u8 = k_add_row_u8_neon,
 };
