@@ -3,7 +3,10 @@
 #
 #   docker build -t facegate .
 #   docker run --read-only --memory 64m -p 127.0.0.1:8080:8080 \
-#       -v facegate:/var/lib/facegate facegate
+#       -v facegate:/var/lib/facegate -e FACEGATE_FIRST_KEY=true facegate
+#
+# Without keys the daemon serves its own machine alone, which here is the
+# container: the first start prints the first admin's key.
 
 FROM debian:12-slim AS build
 # The release pins the versions; security fixes must get in.
@@ -11,7 +14,7 @@ FROM debian:12-slim AS build
 RUN apt-get update && \
     apt-get install -y --no-install-recommends \
         cmake gcc libc6-dev libjansson-dev libjpeg62-turbo-dev \
-        libmicrohttpd-dev libsqlite3-dev make pkg-config && \
+        libmicrohttpd-dev libsqlite3-dev make nettle-dev pkg-config && \
     rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .

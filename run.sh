@@ -20,6 +20,10 @@ config=$("$root/build/facegated" "$@" --print-config)
 listen=$(value listen)
 data=$(value data_dir)
 mkdir -p -- "$data"
+key=
+if [ "$("$root/build/facegate" keys list --data_dir="$data" | wc -l)" -gt 0 ]; then
+    key=' -H "X-Api-Key: $API_KEY"'
+fi
 
 host=${listen%:*}
 port=${listen##*:}
@@ -33,16 +37,22 @@ faces=$root/tests/data/faces
 cat <<END
 
 The match log and the templates are kept in $data.
+$(if [ -n "$key" ]; then
+    echo 'There are API keys: set API_KEY to one of an admin first.'
+else
+    echo 'No API key yet, so only this machine is served. To make one:'
+    echo "  $root/build/facegate keys add --role admin --data_dir='$data'"
+fi)
 Once the daemon is up, in another terminal:
 
 Enrol a person from a photograph:
-  curl -sS -H 'Content-Type: image/jpeg' --data-binary '@$faces/obama.jpg' '$url/enroll?person_id=obama&name=Barack'
+  curl -sS$key -H 'Content-Type: image/jpeg' --data-binary '@$faces/obama.jpg' '$url/enroll?person_id=obama&name=Barack'
 Verify another photograph of the same person (allow):
-  curl -sS -H 'Content-Type: image/jpeg' --data-binary '@$faces/obama2.jpg' '$url/verify?person_id=obama&door_id=north'
+  curl -sS$key -H 'Content-Type: image/jpeg' --data-binary '@$faces/obama2.jpg' '$url/verify?person_id=obama&door_id=north'
 Verify a photograph of someone else (deny):
-  curl -sS -H 'Content-Type: image/jpeg' --data-binary '@$faces/biden.jpg' '$url/verify?person_id=obama&door_id=north'
+  curl -sS$key -H 'Content-Type: image/jpeg' --data-binary '@$faces/biden.jpg' '$url/verify?person_id=obama&door_id=north'
 See both in the match log:
-  curl -sS '$url/logs'
+  curl -sS$key '$url/logs'
 
 END
 exec "$root/build/facegated" "$@"

@@ -24,6 +24,7 @@ need_build_tools() {
     need_command pkg-config pkg-config
     need_library libmicrohttpd libmicrohttpd-dev
     need_library jansson libjansson-dev
+    need_library nettle nettle-dev
     need_library sqlite3 libsqlite3-dev
     need_library libjpeg libjpeg62-turbo-dev
 }

@@ -31,6 +31,8 @@ struct cli {
 	/* align */
 	bool centre;   /* --face centre */
 	unsigned side; /* --side, 0: ENGINE_CROP_PX */
+	/* keys */
+	const char *role, *label;
 	/* what is not an option: strings of argv */
 	char **args;
 	size_t arg_count;
@@ -77,6 +79,7 @@ int cli_align(const struct cli *cli);
 int cli_evaluate(const struct cli *cli);
 int cli_calibrate(const struct cli *cli);
 int cli_budget(const struct cli *cli);
+int cli_keys(const struct cli *cli);
 int cli_model_info(const struct cli *cli);
 int cli_health(const struct cli *cli);
 int cli_version(const struct cli *cli);

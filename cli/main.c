@@ -20,6 +20,10 @@ static const char usage[] =
 	"  calibrate                error rates among the people enrolled "
 	"here\n"
 	"  budget                   every pool with its bytes\n"
+	"  keys add --role ROLE [--label TEXT]\n"
+	"                           a new API key: door, kiosk, auditor or "
+	"admin\n"
+	"  keys list, keys revoke ID\n"
 	"  model-info FILE          size, layers and thresholds of a model\n"
 	"  health                   is the daemon ready?\n"
 	"  version                  build, kernel level, models\n"
@@ -60,6 +64,7 @@ static const struct command {
 	{ "evaluate", cli_evaluate, 0, 0 },
 	{ "calibrate", cli_calibrate, 0, 0 },
 	{ "budget", cli_budget, 0, 0 },
+	{ "keys", cli_keys, 1, 2 },
 	{ "model-info", cli_model_info, 1, 1 },
 	{ "health", cli_health, 0, 0 },
 	{ "version", cli_version, 0, 0 },
@@ -77,7 +82,9 @@ enum option {
 	ALL_IMPOSTORS,
 	FACE,
 	ALIGNED,
-	SIDE
+	SIDE,
+	ROLE,
+	LABEL
 };
 static const struct {
 	const char *name, *command;
@@ -95,6 +102,8 @@ static const struct {
 	[FACE] = { "face", "align", true, NULL },
 	[SIDE] = { "side", "align", true, NULL },
 	[ALIGNED] = { "aligned", "embed", false, NULL },
+	[ROLE] = { "role", "keys", true, NULL },
+	[LABEL] = { "label", "keys", true, NULL },
 };
 #define OPTION_COUNT (sizeof(options) / sizeof(options[0]))
 
@@ -143,6 +152,12 @@ static enum status set_option(struct cli *cli, enum option o, const char *value,
 		return ST_OK;
 	case CURVES:
 		cli->curves = value;
+		return ST_OK;
+	case ROLE:
+		cli->role = value;
+		return ST_OK;
+	case LABEL:
+		cli->label = value;
 		return ST_OK;
 	case ALL_IMPOSTORS:
 		cli->all_impostors = true;

@@ -29,6 +29,7 @@
 	X(URI_TOO_LONG, "uri_too_long", "Address too long")                    \
 	X(EXPECTATION_FAILED, "expectation_failed", "Expectation failed")      \
 	X(TIMEOUT, "timeout", "Request took too long to arrive")               \
+	X(NOT_JSON, "not_json", "Not JSON")                                    \
 	X(NOT_A_JPEG, "not_a_jpeg", "Not a JPEG picture")                      \
 	X(UNSUPPORTED_JPEG, "unsupported_jpeg", "JPEG feature not supported")  \
 	X(CORRUPT_JPEG, "corrupt_jpeg", "JPEG data is damaged")                \
@@ -37,11 +38,19 @@
 	X(SEVERAL_FACES, "several_faces", "More than one face")                \
 	X(FACE_TOO_SMALL, "face_too_small", "Face too small")                  \
 	X(LOW_QUALITY, "low_quality", "Picture quality too low")               \
+	X(NO_KEY, "no_key", "No valid key")                                    \
+	X(WRONG_ROLE, "wrong_role", "Key has another role")                    \
+	X(LOCKED_OUT, "locked_out", "Too many wrong keys")                     \
 	X(NO_SUCH_PERSON, "no_such_person", "No such person")                  \
+	X(NO_SUCH_TEMPLATE, "no_such_template", "No such template")            \
+	X(NO_SUCH_DOOR, "no_such_door", "No such door")                        \
+	X(PERSON_EXISTS, "person_exists", "Person exists already")             \
+	X(DUPLICATE_FACE, "duplicate_face", "Face is enrolled already")        \
 	/* what the machine could not do */                                    \
 	X(BUSY, "busy", "All workers are busy")                                \
 	X(NOT_READY, "not_ready", "Not ready")                                 \
 	X(GALLERY_FULL, "gallery_full", "Gallery is full")                     \
+	X(STORE_FULL, "store_full", "No room for more")                        \
 	X(DISK_FULL, "disk_full", "Disk is full")                              \
 	X(NO_MEMORY, "no_memory", "Out of memory")                             \
 	X(POOL_TOO_SMALL, "pool_too_small", "Memory pool too small")           \

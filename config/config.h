@@ -34,9 +34,17 @@ struct config {
 	int64_t min_face_px;	     /* 12 .. 1000; 0: by picture */
 	int64_t min_inter_eye_px; /* full-size pixels, 0 .. 1000, default 16 */
 	int64_t quality_min;	  /* percent, 0 .. 50, default 3 */
-	double target_fmr;	  /* 1e-6 .. 1e-2, default 1e-4 */
-	int64_t connections_max;  /* 4 .. 1024, default 64 */
+	int64_t enrol_sharpness_min, enrol_exposure_min; /* 0 .. 100 */
+	int64_t enrol_yaw_max, enrol_roll_max;		 /* degrees */
+	double target_fmr;	    /* 1e-6 .. 1e-2, default 1e-4 */
+	int64_t connections_max;    /* 4 .. 1024, default 64 */
 	int64_t connections_per_ip; /* 0 = no limit .. 1024, default 0 */
+	int64_t people_max;	    /* 1 .. 1000000, default 10000 */
+	int64_t doors_max;	    /* 0 .. 1000, default 64 */
+	int64_t keys_max;	    /* 1 .. 1024, default 64 */
+	bool first_key;		    /* default false */
+	int64_t lockout_failures;   /* 1 .. 1000, default 10 */
+	int64_t lockout_s;	    /* 1 .. 86400, default 60 */
 	int64_t request_timeout_ms; /* absolute, 500 .. 600000, default 15000 */
 	int64_t db_cache_kib; /* SQLite page cache, 64 .. 65536, default 512 */
 	int64_t log_max_rows; /* match log ring, 100 .. 100000000, default

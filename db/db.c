@@ -256,6 +256,8 @@ static enum status new_handle(const struct db_options *opt, struct db **out,
 			       "No memory for the database.");
 	db->lock_fd = -1;
 	db->log_max_rows = opt->log_max_rows;
+	db->people_max = opt->people_max;
+	db->doors_max = opt->doors_max;
 	pthread_mutex_init(&db->write_lock, NULL);
 	pthread_mutex_init(&db->read_lock, NULL);
 	*out = db;
@@ -330,6 +332,8 @@ enum status db_open_readonly(const struct db_options *opt, struct db **out,
 		st = open_reader(db, path, SQLITE_OPEN_READONLY, pages, err);
 	if (st == ST_OK)
 		st = db_schema_check(db->reader, err);
+	if (st == ST_OK)
+		st = db_schema_check_newest(db->reader, err);
 	if (st == ST_OK)
 		st = prepare_all(db, err);
 	return hand_over(db, st, out);

@@ -25,11 +25,17 @@
 
 struct db;
 
-#define PERSON_ID_MAX	64  /* bytes, of [A-Za-z0-9._:@-]; NUL not counted */
-#define PERSON_NAME_MAX 128 /* bytes */
-#define DOOR_ID_MAX	64
-#define REASON_MAX	32
-#define REQUEST_ID_MAX	64
+#define PERSON_ID_MAX	 64  /* bytes, of [A-Za-z0-9._:@-]; NUL not counted */
+#define PERSON_NAME_MAX	 128 /* bytes */
+#define DOOR_ID_MAX	 64
+#define REASON_MAX	 32
+#define GROUP_ID_MAX	 32 /* bytes, of the same characters */
+#define GROUPS_MAX	 8
+#define GROUPS_TEXT	 (GROUPS_MAX * (GROUP_ID_MAX + 1)) /* with the NUL */
+#define METADATA_MAX	 512  /* bytes of JSON text */
+#define DOOR_WINDOWS_MAX 1024 /* bytes of JSON text */
+#define DOOR_ZONE_MAX	 64
+#define REQUEST_ID_MAX	 64
 
 #define DB_CACHE_MIN_BYTES ((size_t)64 * 1024)
 /* 10,000 people and 100,000 log rows have used under 200 KiB of it. */
@@ -40,6 +46,7 @@ struct db_options {
 	size_t cache_bytes;   /* page cache of both connections together */
 	size_t heap_bytes;    /* hard heap limit for all else in SQLite */
 	int64_t log_max_rows; /* never more; oldest go, a 64th at a time */
+	int64_t people_max, doors_max;
 };
 
 /* Opens or makes dir/facegate.db, checks it (quick_check), migrates it.
@@ -52,9 +59,11 @@ enum status db_open(const struct db_options *opt, struct db **out,
  * takes no lock on the folder, changes no row, upgrades nothing. Only
  * db_templates_each, db_templates_foreign and the other readers may be
  * called. A walk that lasts holds back the daemon's wiping of deleted rows,
- * so be short. Where no daemon runs, SQLite may leave an empty WAL behind,
- * which the next start removes. log_max_rows is not used. ST_IO_ERROR when
- * there is no such file, else as db_open. */
+ * so be short. ST_BAD_DATABASE when it is
+ * of an older version that only db_open upgrades. Where no daemon runs, SQLite
+ * may leave an empty WAL behind, which the next start removes. Neither
+ * log_max_rows nor the other limits are used. ST_IO_ERROR when there is no such
+ * file, else as db_open. */
 enum status db_open_readonly(const struct db_options *opt, struct db **out,
 			     struct errinfo *err) MUST_CHECK;
 void db_close(struct db *db); /* checkpoints; NULL is fine */
@@ -63,20 +72,50 @@ void db_close(struct db *db); /* checkpoints; NULL is fine */
  * back an immediate transaction. */
 enum status db_writable(struct db *db, struct errinfo *err) MUST_CHECK;
 
+/* The number on a person's access card, for doors that replay it. */
+struct db_card {
+	int64_t facility, number; /* -1 for none */
+};
+
 struct db_person {
 	int64_t key; /* row id, never reused */
 	char id[PERSON_ID_MAX + 1];
 	char name[PERSON_NAME_MAX + 1]; /* "" when none was given */
 	int64_t created_ms, updated_ms; /* Unix time, milliseconds, UTC */
 	int64_t templates;		/* of any model */
+	char groups[GROUPS_TEXT];	/* separated by a space each */
+	int64_t valid_from_ms, valid_until_ms; /* from <= t < until; 0: open */
+	char metadata[METADATA_MAX + 1];       /* a JSON object */
+	struct db_card card;
+};
+
+/* A new person without templates; id to card of p count. ST_PERSON_EXISTS,
+ * ST_STORE_FULL. */
+enum status db_person_add(struct db *db, const struct db_person *p,
+			  int64_t now_ms, struct errinfo *err) MUST_CHECK;
+/* Replaces name, groups, validity, metadata and card of the person with this
+ * id. Of what was there no byte stays. ST_NO_SUCH_PERSON. */
+enum status db_person_set(struct db *db, const struct db_person *p,
+			  int64_t now_ms, struct errinfo *err) MUST_CHECK;
+
+#define DB_KEY_ID_MAX 16
+
+struct db_enrolment {
+	const char *person_id;
+	const char *name; /* NULL keeps the stored one */
+	bool replace;	  /* templates stored before go, as bytes too */
+	const char *model_id;
+	const struct face_template *templates;
+	const float *quality; /* of each, 0 to 100; NULL: not known */
+	size_t count;
+	const char *key_id; /* of the API key that asked; NULL for none */
+	int64_t now_ms;
 };
 
 /* Stores one person's new templates, making the person if it is new; all in
- * one transaction. name NULL keeps the stored name. With replace, templates
- * stored before go, as bytes too. Fills person_key and template_ids[n]. */
-enum status db_enroll(struct db *db, const char *person_id, const char *name,
-		      bool replace, const char *model_id,
-		      const struct face_template *t, size_t n, int64_t now_ms,
+ * one transaction. Fills person_key and template_ids[count]. ST_STORE_FULL
+ * when there are people_max people. */
+enum status db_enroll(struct db *db, const struct db_enrolment *e,
 		      int64_t *person_key, int64_t *template_ids,
 		      struct errinfo *err) MUST_CHECK;
 
@@ -90,6 +129,10 @@ enum status db_person_by_key(struct db *db, int64_t key, struct db_person *out,
 enum status db_people_list(struct db *db, const char *after,
 			   struct db_person *out, size_t cap, size_t *count,
 			   struct errinfo *err) MUST_CHECK;
+/* The keys of a group's people, rising, at most cap. */
+enum status db_group_keys(struct db *db, const char *group, int64_t *keys,
+			  size_t cap, size_t *count,
+			  struct errinfo *err) MUST_CHECK;
 /* Removes the person and its templates; no byte of them stays in the file,
  * the WAL or free pages (secure_delete, cleaned pages, then a truncating
  * checkpoint). Its match log rows lose the person's id. Should the checkpoint
@@ -98,6 +141,26 @@ enum status db_people_list(struct db *db, const char *after,
 enum status db_person_delete(struct db *db, const char *person_id,
 			     int64_t *person_key,
 			     struct errinfo *err) MUST_CHECK;
+
+/* What is told of a template; its numbers stay in the store. */
+struct db_template {
+	int64_t id;
+	char model_id[MODEL_ID_MAX];
+	double quality; /* 0 to 100; NaN when it was not kept */
+	char key_id[DB_KEY_ID_MAX];
+	int64_t created_ms;
+};
+/* Fills up to cap of the person's templates with ids above `after`, ordered by
+ * id. None for a person that is not there. */
+enum status db_templates_list(struct db *db, const char *person_id,
+			      int64_t after, struct db_template *out,
+			      size_t cap, size_t *count,
+			      struct errinfo *err) MUST_CHECK;
+/* Removes one template, as bytes too. ST_NO_SUCH_PERSON, ST_NO_SUCH_TEMPLATE.
+ */
+enum status db_template_delete(struct db *db, const char *person_id,
+			       int64_t template_id, int64_t *person_key,
+			       struct errinfo *err) MUST_CHECK;
 
 /* Calls row() for every template of a model. A row() that returns other than
  * ST_OK ends the walk with that status; it must not call into db. A stored
@@ -108,10 +171,38 @@ typedef enum status (*db_template_fn)(void *ctx, int64_t person_key,
 enum status db_templates_each(struct db *db, const char *model_id,
 			      db_template_fn row, void *ctx,
 			      struct errinfo *err) MUST_CHECK;
+/* The same for one person. */
+enum status db_templates_of(struct db *db, int64_t person_key,
+			    const char *model_id, db_template_fn row, void *ctx,
+			    struct errinfo *err) MUST_CHECK;
 /* How many templates belong to other models than model_id. */
 enum status db_templates_foreign(struct db *db, const char *model_id,
 				 int64_t *count,
 				 struct errinfo *err) MUST_CHECK;
+
+/* A door, and who may pass it when. */
+struct db_door {
+	char id[DOOR_ID_MAX + 1];
+	double target_fmr;	  /* NaN: the configured one */
+	double min_score;	  /* NaN: the cut that target_fmr stands for */
+	char groups[GROUPS_TEXT]; /* "": everybody */
+	char windows[DOOR_WINDOWS_MAX + 1]; /* a JSON array, [] for always */
+	char timezone[DOOR_ZONE_MAX + 1];
+	char credential[16]; /* format to replay, "" for none */
+	int64_t updated_ms;
+};
+/* Makes or replaces; *made says which. ST_STORE_FULL at doors_max. */
+enum status db_door_put(struct db *db, const struct db_door *d, bool *made,
+			struct errinfo *err) MUST_CHECK;
+/* ST_NO_SUCH_DOOR when unknown. */
+enum status db_door_get(struct db *db, const char *id, struct db_door *out,
+			struct errinfo *err) MUST_CHECK;
+enum status db_door_delete(struct db *db, const char *id,
+			   struct errinfo *err) MUST_CHECK;
+/* Fills up to cap doors ordered by id, those after `after` ("" = start). */
+enum status db_doors_list(struct db *db, const char *after, struct db_door *out,
+			  size_t cap, size_t *count,
+			  struct errinfo *err) MUST_CHECK;
 
 /* One row of the match log. Scores absent from an event are NaN. */
 struct match_event {
@@ -139,8 +230,10 @@ struct log_filter { /* empty text, 0 and NaN mean: any */
 	int64_t from_ms, to_ms; /* from <= at < to */
 	double min_score;
 	int64_t before_id; /* cursor: rows with a smaller id; 0 = newest */
+	bool rising;	   /* oldest first, and this cursor instead: */
+	int64_t after_id;  /* rows with a larger id; 0 = oldest */
 };
-/* Newest first, at most cap rows. */
+/* Newest first unless rising, at most cap rows. */
 enum status db_log_list(struct db *db, const struct log_filter *f,
 			struct match_event *out, size_t cap, size_t *count,
 			struct errinfo *err) MUST_CHECK;

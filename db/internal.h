@@ -21,8 +21,16 @@
 
 #define DB_PERSON_COLUMNS                                                      \
 	"SELECT p.key, p.id, p.name, p.created_ms, p.updated_ms, "             \
-	"(SELECT count(*) FROM templates t WHERE t.person_key = p.key) "       \
-	"FROM people p "
+	"(SELECT count(*) FROM templates t WHERE t.person_key = p.key), "      \
+	"p.groups, p.valid_from_ms, p.valid_until_ms, p.metadata, "            \
+	"p.card_facility, p.card_number FROM people p "
+
+#define DB_DOOR_COLUMNS                                                        \
+	"SELECT id, target_fmr, min_score, groups, windows, timezone, "        \
+	"credential, updated_ms FROM doors "
+
+#define DB_TEMPLATE_ROW                                                        \
+	"SELECT person_key, id, vector, scale, length FROM templates "
 
 #define DB_LOG_COLUMNS                                                         \
 	"SELECT id, at_ms, route, person_id, door_id, decision, reason, "      \
@@ -41,12 +49,28 @@
 	X(PERSON_TOUCH, writer,                                                \
 	  "UPDATE people SET name = coalesce(?2, name), updated_ms = ?3 "      \
 	  "WHERE key = ?1")                                                    \
+	X(PEOPLE_COUNT, writer, "SELECT count(*) FROM people")                 \
+	X(PERSON_SET, writer,                                                  \
+	  "UPDATE people SET name = ?2, updated_ms = ?3, groups = ?4, "        \
+	  "valid_from_ms = ?5, valid_until_ms = ?6, metadata = ?7, "           \
+	  "card_facility = ?8, card_number = ?9 WHERE key = ?1")               \
 	X(PERSON_DELETE, writer, "DELETE FROM people WHERE key = ?1")          \
 	X(TEMPLATE_ADD, writer,                                                \
 	  "INSERT INTO templates(person_key, model_id, vector, scale, "        \
-	  "length, created_ms) VALUES(?1, ?2, ?3, ?4, ?5, ?6)")                \
+	  "length, created_ms, quality, key_id) "                              \
+	  "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, coalesce(?8, ''))")              \
+	X(TEMPLATE_DELETE, writer,                                             \
+	  "DELETE FROM templates WHERE id = ?1 AND person_key = ?2")           \
 	X(TEMPLATES_DELETE, writer,                                            \
 	  "DELETE FROM templates WHERE person_key = ?1")                       \
+	X(DOORS_COUNT, writer,                                                 \
+	  "SELECT count(*), (SELECT count(*) FROM doors WHERE id = ?1) "       \
+	  "FROM doors")                                                        \
+	X(DOOR_PUT, writer,                                                    \
+	  "INSERT OR REPLACE INTO doors(id, target_fmr, min_score, groups, "   \
+	  "windows, timezone, credential, updated_ms) "                        \
+	  "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")                            \
+	X(DOOR_DELETE, writer, "DELETE FROM doors WHERE id = ?1")              \
 	X(LOG_ADD, writer,                                                     \
 	  "INSERT INTO match_log(at_ms, route, person_id, door_id, decision, " \
 	  "reason, score, threshold, model_id, request_id, total_us, "         \
@@ -65,9 +89,22 @@
 	X(PERSON_BY_KEY, reader, DB_PERSON_COLUMNS "WHERE p.key = ?1")         \
 	X(PEOPLE_LIST, reader,                                                 \
 	  DB_PERSON_COLUMNS "WHERE p.id > ?1 ORDER BY p.id LIMIT ?2")          \
+	X(GROUP_KEYS, reader,                                                  \
+	  "SELECT key FROM people WHERE "                                      \
+	  "instr(' ' || groups || ' ', ' ' || ?1 || ' ') > 0 "                 \
+	  "ORDER BY key LIMIT ?2")                                             \
 	X(TEMPLATES_EACH, reader,                                              \
-	  "SELECT person_key, id, vector, scale, length FROM templates "       \
-	  "WHERE model_id = ?1 ORDER BY id")                                   \
+	  DB_TEMPLATE_ROW "WHERE model_id = ?1 ORDER BY id")                   \
+	X(TEMPLATES_OF, reader,                                                \
+	  DB_TEMPLATE_ROW "WHERE model_id = ?1 AND person_key = ?2 "           \
+			  "ORDER BY id")                                       \
+	X(TEMPLATES_LIST, reader,                                              \
+	  "SELECT t.id, t.model_id, t.quality, t.key_id, t.created_ms "        \
+	  "FROM templates t JOIN people p ON p.key = t.person_key "            \
+	  "WHERE p.id = ?1 AND t.id > ?2 ORDER BY t.id LIMIT ?3")              \
+	X(DOOR_GET, reader, DB_DOOR_COLUMNS "WHERE id = ?1")                   \
+	X(DOORS_LIST, reader,                                                  \
+	  DB_DOOR_COLUMNS "WHERE id > ?1 ORDER BY id LIMIT ?2")                \
 	X(TEMPLATES_FOREIGN, reader,                                           \
 	  "SELECT count(*) FROM templates WHERE model_id <> ?1")               \
 	X(LOG_GET, reader, DB_LOG_COLUMNS "WHERE id = ?1")
@@ -89,7 +126,7 @@ struct db {
 	bool memory_held; /* db_memory_acquire succeeded */
 	bool sync_full;	  /* what the writer's synchronous is now */
 	bool empty_due;	  /* the WAL should be empty and is not */
-	int64_t log_max_rows;
+	int64_t log_max_rows, people_max, doors_max;
 };
 
 /* Turns a SQLite result code of conn into a status; what is the start of a
@@ -100,6 +137,12 @@ enum status db_fail(sqlite3 *conn, int rc, const char *what,
 /* Steps a statement that returns no rows, then resets and unbinds it. */
 enum status db_run(struct db *db, enum db_sql which, const char *what,
 		   struct errinfo *err) MUST_CHECK;
+/* The number that a statement without parameters left gives. */
+enum status db_number(struct db *db, enum db_sql which, int64_t *out,
+		      struct errinfo *err) MUST_CHECK;
+/* people.c: the writer's key of a person. ST_NO_SUCH_PERSON. */
+enum status db_person_key(struct db *db, const char *person_id, int64_t *key,
+			  struct errinfo *err) MUST_CHECK;
 /* Ends the use of a statement, whatever state it is in. */
 void db_reset(sqlite3_stmt *s);
 int db_bind_text(sqlite3_stmt *s, int at, const char *text);

@@ -155,13 +155,16 @@ void db_log_sql(const struct log_filter *f, char out[DB_LOG_SQL_MAX])
 		       "WHERE at_ms >= ?7 AND at_ms < ?8)";
 	(void)snprintf(out, DB_LOG_SQL_MAX,
 		       DB_LOG_COLUMNS
-		       "WHERE id < ?1%s%s%s%s%s%s ORDER BY id DESC LIMIT ?9",
-		       by_person, by_door, by_decision, reason, score, time);
+		       "WHERE id %s ?1%s%s%s%s%s%s ORDER BY id%s LIMIT ?9",
+		       f->rising ? ">" : "<", by_person, by_door, by_decision,
+		       reason, score, time, f->rising ? "" : " DESC");
 }
 
 static void bind_filter(sqlite3_stmt *s, const struct log_filter *f, size_t cap)
 {
-	(void)sqlite3_bind_int64(s, 1, f->before_id ? f->before_id : INT64_MAX);
+	int64_t before = f->before_id ? f->before_id : INT64_MAX;
+
+	(void)sqlite3_bind_int64(s, 1, f->rising ? f->after_id : before);
 	/* A parameter that the text does not name is out of range or unused;
 	 * binding it does no harm. */
 	(void)db_bind_text(s, 2, f->person_id);

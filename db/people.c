@@ -1,6 +1,8 @@
 /* People: enrolling, reading, listing, deleting. Row structs belong to the
  * caller. Writers and readers use different connections, see internal.h.
  */
+#include <math.h>
+
 #include "internal.h"
 
 static enum status check_templates(const struct face_template *t, size_t n,
@@ -20,8 +22,8 @@ static enum status check_templates(const struct face_template *t, size_t n,
 
 /* ST_NO_SUCH_PERSON without an error text when the id is unknown: for
  * enrolment that is no failure. */
-static enum status find_key(struct db *db, const char *person_id, int64_t *key,
-			    struct errinfo *err)
+enum status db_person_key(struct db *db, const char *person_id, int64_t *key,
+			  struct errinfo *err)
 {
 	sqlite3_stmt *s = db->stmt[DB_SQL_PERSON_KEY];
 	enum status st = ST_OK;
@@ -39,24 +41,19 @@ static enum status find_key(struct db *db, const char *person_id, int64_t *key,
 	return st;
 }
 
-static enum status put_person(struct db *db, const char *person_id,
-			      const char *name, int64_t now_ms, int64_t *key,
-			      struct errinfo *err)
+static enum status insert_person(struct db *db, const char *person_id,
+				 const char *name, int64_t now_ms, int64_t *key,
+				 struct errinfo *err)
 {
-	sqlite3_stmt *s;
-	enum status st = find_key(db, person_id, key, err);
+	sqlite3_stmt *s = db->stmt[DB_SQL_PERSON_ADD];
+	int64_t count = 0;
+	enum status st = db_number(db, DB_SQL_PEOPLE_COUNT, &count, err);
 
-	if (st == ST_OK) {
-		s = db->stmt[DB_SQL_PERSON_TOUCH];
-		(void)sqlite3_bind_int64(s, 1, *key);
-		(void)db_bind_text(s, 2, name);
-		(void)sqlite3_bind_int64(s, 3, now_ms);
-		return db_run(db, DB_SQL_PERSON_TOUCH, "Storing the person",
-			      err);
-	}
-	if (st != ST_NO_SUCH_PERSON)
+	if (st == ST_OK && count >= db->people_max)
+		st = err_limit(err, ST_STORE_FULL, db->people_max, count + 1,
+			       "There are people_max people.");
+	if (st != ST_OK)
 		return st;
-	s = db->stmt[DB_SQL_PERSON_ADD];
 	(void)db_bind_text(s, 1, person_id);
 	(void)db_bind_text(s, 2, name);
 	(void)sqlite3_bind_int64(s, 3, now_ms);
@@ -66,33 +63,52 @@ static enum status put_person(struct db *db, const char *person_id,
 	return st;
 }
 
+static enum status put_person(struct db *db, const struct db_enrolment *e,
+			      int64_t *key, struct errinfo *err)
+{
+	sqlite3_stmt *s = db->stmt[DB_SQL_PERSON_TOUCH];
+	enum status st = db_person_key(db, e->person_id, key, err);
+
+	if (st == ST_NO_SUCH_PERSON)
+		return insert_person(db, e->person_id, e->name, e->now_ms, key,
+				     err);
+	if (st != ST_OK)
+		return st;
+	(void)sqlite3_bind_int64(s, 1, *key);
+	(void)db_bind_text(s, 2, e->name);
+	(void)sqlite3_bind_int64(s, 3, e->now_ms);
+	return db_run(db, DB_SQL_PERSON_TOUCH, "Storing the person", err);
+}
+
 static enum status put_template(struct db *db, int64_t key,
-				const char *model_id,
-				const struct face_template *t, int64_t now_ms,
+				const struct db_enrolment *e, size_t i,
 				int64_t *id, struct errinfo *err)
 {
+	const struct face_template *t = &e->templates[i];
 	sqlite3_stmt *s = db->stmt[DB_SQL_TEMPLATE_ADD];
 	enum status st;
 
 	(void)sqlite3_bind_int64(s, 1, key);
-	(void)db_bind_text(s, 2, model_id);
+	(void)db_bind_text(s, 2, e->model_id);
 	(void)sqlite3_bind_blob(s, 3, t->v, TEMPLATE_DIM, SQLITE_STATIC);
 	(void)sqlite3_bind_double(s, 4, (double)t->scale);
 	(void)sqlite3_bind_double(s, 5, (double)t->length);
-	(void)sqlite3_bind_int64(s, 6, now_ms);
+	(void)sqlite3_bind_int64(s, 6, e->now_ms);
+	/* SQLite stores NaN as NULL. */
+	(void)sqlite3_bind_double(s, 7,
+				  (double)(e->quality ? e->quality[i] : NAN));
+	(void)db_bind_text(s, 8, e->key_id);
 	st = db_run(db, DB_SQL_TEMPLATE_ADD, "Storing the template", err);
 	if (st == ST_OK)
 		*id = sqlite3_last_insert_rowid(db->writer);
 	return st;
 }
 
-enum status db_enroll(struct db *db, const char *person_id, const char *name,
-		      bool replace, const char *model_id,
-		      const struct face_template *t, size_t n, int64_t now_ms,
+enum status db_enroll(struct db *db, const struct db_enrolment *e,
 		      int64_t *person_key, int64_t *template_ids,
 		      struct errinfo *err)
 {
-	enum status st = check_templates(t, n, err);
+	enum status st = check_templates(e->templates, e->count, err);
 	bool wipe = false;
 	int64_t key = 0;
 
@@ -100,21 +116,73 @@ enum status db_enroll(struct db *db, const char *person_id, const char *name,
 		st = db_write_begin(db, true, err);
 	if (st != ST_OK)
 		return st;
-	st = put_person(db, person_id, name, now_ms, &key, err);
-	if (st == ST_OK && replace) {
+	st = put_person(db, e, &key, err);
+	if (st == ST_OK && e->replace) {
 		(void)sqlite3_bind_int64(db->stmt[DB_SQL_TEMPLATES_DELETE], 1,
 					 key);
 		st = db_run(db, DB_SQL_TEMPLATES_DELETE,
 			    "Replacing the templates", err);
 		wipe = st == ST_OK && sqlite3_changes(db->writer) > 0;
 	}
-	for (size_t i = 0; st == ST_OK && i < n; i++)
-		st = put_template(db, key, model_id, &t[i], now_ms,
-				  &template_ids[i], err);
+	for (size_t i = 0; st == ST_OK && i < e->count; i++)
+		st = put_template(db, key, e, i, &template_ids[i], err);
 	st = db_write_end(db, st, wipe, err);
 	if (st == ST_OK)
 		*person_key = key;
 	return st;
+}
+
+static enum status set_person(struct db *db, int64_t key,
+			      const struct db_person *p, int64_t now_ms,
+			      struct errinfo *err)
+{
+	sqlite3_stmt *s = db->stmt[DB_SQL_PERSON_SET];
+
+	(void)sqlite3_bind_int64(s, 1, key);
+	(void)db_bind_text(s, 2, p->name);
+	(void)sqlite3_bind_int64(s, 3, now_ms);
+	(void)db_bind_text(s, 4, p->groups);
+	(void)sqlite3_bind_int64(s, 5, p->valid_from_ms);
+	(void)sqlite3_bind_int64(s, 6, p->valid_until_ms);
+	(void)db_bind_text(s, 7, p->metadata);
+	(void)sqlite3_bind_int64(s, 8, p->card.facility);
+	(void)sqlite3_bind_int64(s, 9, p->card.number);
+	return db_run(db, DB_SQL_PERSON_SET, "Storing the person", err);
+}
+
+enum status db_person_add(struct db *db, const struct db_person *p,
+			  int64_t now_ms, struct errinfo *err)
+{
+	enum status st = db_write_begin(db, true, err);
+	int64_t key = 0;
+
+	if (st != ST_OK)
+		return st;
+	st = db_person_key(db, p->id, &key, err);
+	if (st == ST_OK)
+		st = err_set(err, ST_PERSON_EXISTS,
+			     "A person with this id exists already.");
+	else if (st == ST_NO_SUCH_PERSON)
+		st = insert_person(db, p->id, p->name, now_ms, &key, err);
+	if (st == ST_OK)
+		st = set_person(db, key, p, now_ms, err);
+	return db_write_end(db, st, false, err);
+}
+
+enum status db_person_set(struct db *db, const struct db_person *p,
+			  int64_t now_ms, struct errinfo *err)
+{
+	enum status st = db_write_begin(db, true, err);
+	int64_t key = 0;
+
+	if (st != ST_OK)
+		return st;
+	st = db_person_key(db, p->id, &key, err);
+	if (st == ST_NO_SUCH_PERSON)
+		st = err_set(err, st, "No person has this id.");
+	if (st == ST_OK)
+		st = set_person(db, key, p, now_ms, err);
+	return db_write_end(db, st, true, err);
 }
 
 static enum status forget_in_log(struct db *db, const char *person_id,
@@ -138,7 +206,7 @@ enum status db_person_delete(struct db *db, const char *person_id,
 
 	if (st != ST_OK)
 		return st;
-	st = find_key(db, person_id, &key, err);
+	st = db_person_key(db, person_id, &key, err);
 	if (st == ST_NO_SUCH_PERSON)
 		st = err_set(err, st, "No person has this id.");
 	if (st == ST_OK)
@@ -167,6 +235,15 @@ static enum status read_person(sqlite3_stmt *s, struct db_person *out,
 	out->created_ms = sqlite3_column_int64(s, 3);
 	out->updated_ms = sqlite3_column_int64(s, 4);
 	out->templates = sqlite3_column_int64(s, 5);
+	if (st == ST_OK)
+		st = db_column_text(s, 6, out->groups, sizeof out->groups, err);
+	out->valid_from_ms = sqlite3_column_int64(s, 7);
+	out->valid_until_ms = sqlite3_column_int64(s, 8);
+	if (st == ST_OK)
+		st = db_column_text(s, 9, out->metadata, sizeof out->metadata,
+				    err);
+	out->card.facility = sqlite3_column_int64(s, 10);
+	out->card.number = sqlite3_column_int64(s, 11);
 	return st;
 }
 
@@ -232,6 +309,26 @@ enum status db_people_list(struct db *db, const char *after,
 	}
 	if (st == ST_OK && rc != SQLITE_ROW && rc != SQLITE_DONE)
 		st = db_fail(db->reader, rc, "Listing the people", err);
+	db_reset(s);
+	pthread_mutex_unlock(&db->read_lock);
+	return st;
+}
+
+enum status db_group_keys(struct db *db, const char *group, int64_t *keys,
+			  size_t cap, size_t *count, struct errinfo *err)
+{
+	sqlite3_stmt *s = db->stmt[DB_SQL_GROUP_KEYS];
+	enum status st = ST_OK;
+	int rc = SQLITE_DONE;
+
+	*count = 0;
+	pthread_mutex_lock(&db->read_lock);
+	(void)db_bind_text(s, 1, group);
+	(void)sqlite3_bind_int64(s, 2, (sqlite3_int64)cap);
+	while (*count < cap && (rc = sqlite3_step(s)) == SQLITE_ROW)
+		keys[(*count)++] = sqlite3_column_int64(s, 0);
+	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+		st = db_fail(db->reader, rc, "Reading the group", err);
 	db_reset(s);
 	pthread_mutex_unlock(&db->read_lock);
 	return st;

@@ -55,6 +55,33 @@ static const char *const migrations[] = {
 	"CREATE INDEX log_by_door ON match_log(door_id) WHERE door_id <> '';"
 	"CREATE INDEX log_by_decision ON match_log(decision);"
 	"CREATE INDEX log_by_time ON match_log(at_ms);",
+
+	/* 2: what is known of people, where templates come from, doors */
+	"ALTER TABLE people ADD COLUMN groups TEXT NOT NULL DEFAULT ''"
+	" CHECK(length(CAST(groups AS BLOB)) < 264);"
+	"ALTER TABLE people ADD COLUMN valid_from_ms INTEGER NOT NULL"
+	" DEFAULT 0;"
+	"ALTER TABLE people ADD COLUMN valid_until_ms INTEGER NOT NULL"
+	" DEFAULT 0;"
+	"ALTER TABLE people ADD COLUMN metadata TEXT NOT NULL DEFAULT '{}'"
+	" CHECK(length(CAST(metadata AS BLOB)) <= 512);"
+	"ALTER TABLE people ADD COLUMN card_facility INTEGER NOT NULL"
+	" DEFAULT -1;"
+	"ALTER TABLE people ADD COLUMN card_number INTEGER NOT NULL"
+	" DEFAULT -1;"
+	"ALTER TABLE templates ADD COLUMN quality REAL;"
+	"ALTER TABLE templates ADD COLUMN key_id TEXT NOT NULL DEFAULT '';"
+	"CREATE TABLE doors("
+	" id TEXT PRIMARY KEY"
+	"  CHECK(length(CAST(id AS BLOB)) BETWEEN 1 AND 64),"
+	" target_fmr REAL,"
+	" min_score REAL,"
+	" groups TEXT NOT NULL CHECK(length(CAST(groups AS BLOB)) < 264),"
+	" windows TEXT NOT NULL"
+	"  CHECK(length(CAST(windows AS BLOB)) <= 1024),"
+	" timezone TEXT NOT NULL,"
+	" credential TEXT NOT NULL,"
+	" updated_ms INTEGER NOT NULL) STRICT;",
 };
 
 #define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))
@@ -136,6 +163,7 @@ static enum status migrate_one(sqlite3 *conn, int64_t to, struct errinfo *err)
 {
 	char mark[128];
 	enum status st;
+	int rc;
 
 	(void)snprintf(mark, sizeof mark,
 		       "PRAGMA application_id = %d;"
@@ -144,7 +172,13 @@ static enum status migrate_one(sqlite3 *conn, int64_t to, struct errinfo *err)
 	st = db_exec(conn, "BEGIN IMMEDIATE", "Upgrading the database", err);
 	if (st != ST_OK)
 		return st;
-	st = db_exec(conn, migrations[to - 1], "Upgrading the database", err);
+	rc = sqlite3_exec(conn, migrations[to - 1], NULL, NULL, NULL);
+	/* Our own SQL is right, so the tables must be wrong. */
+	if (rc == SQLITE_ERROR)
+		st = err_set(err, ST_BAD_DATABASE,
+			     "The database lacks a table or column.");
+	else if (rc != SQLITE_OK)
+		st = db_fail(conn, rc, "Upgrading the database", err);
 	if (st == ST_OK)
 		st = db_exec(conn, mark, "Upgrading the database", err);
 	if (st != ST_OK && !sqlite3_get_autocommit(conn))
@@ -160,6 +194,19 @@ enum status db_schema_migrate(sqlite3 *conn, struct errinfo *err)
 
 	while (st == ST_OK && version < NEWEST)
 		st = migrate_one(conn, ++version, err);
+	return st;
+}
+
+enum status db_schema_check_newest(sqlite3 *conn, struct errinfo *err)
+{
+	int64_t version = 0;
+	enum status st = read_number(conn, "PRAGMA user_version", &version,
+				     err);
+
+	if (st == ST_OK && version != NEWEST)
+		st = err_limit(err, ST_BAD_DATABASE, NEWEST, version,
+			       "The database is of an older version: the "
+			       "daemon upgrades it when it starts.");
 	return st;
 }
 

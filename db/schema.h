@@ -13,6 +13,9 @@
 enum status db_schema_check(sqlite3 *conn, struct errinfo *err) MUST_CHECK;
 /* Runs the migrations that the file lacks, each in its own transaction. */
 enum status db_schema_migrate(sqlite3 *conn, struct errinfo *err) MUST_CHECK;
+/* Refuses a file that lacks migrations. */
+enum status db_schema_check_newest(sqlite3 *conn,
+				   struct errinfo *err) MUST_CHECK;
 /* PRAGMA quick_check. */
 enum status db_schema_quick_check(sqlite3 *conn,
 				  struct errinfo *err) MUST_CHECK;

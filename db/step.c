@@ -74,6 +74,21 @@ enum status db_run(struct db *db, enum db_sql which, const char *what,
 	return st;
 }
 
+enum status db_number(struct db *db, enum db_sql which, int64_t *out,
+		      struct errinfo *err)
+{
+	sqlite3_stmt *s = db->stmt[which];
+	enum status st = ST_OK;
+	int rc = sqlite3_step(s);
+
+	if (rc == SQLITE_ROW)
+		*out = sqlite3_column_int64(s, 0);
+	else
+		st = db_fail(sqlite3_db_handle(s), rc, "Counting", err);
+	db_reset(s);
+	return st;
+}
+
 /* Bound texts are the caller's and outlive the statement's use, so SQLite
  * need not copy them. */
 int db_bind_text(sqlite3_stmt *s, int at, const char *text)

@@ -28,17 +28,14 @@ static enum status read_template(sqlite3_stmt *s, struct face_template *t,
 	return ST_OK;
 }
 
-enum status db_templates_each(struct db *db, const char *model_id,
-			      db_template_fn row, void *ctx,
-			      struct errinfo *err)
+/* Walks a statement whose parameters are bound; under the reader's lock. */
+static enum status walk(struct db *db, sqlite3_stmt *s, db_template_fn row,
+			void *ctx, struct errinfo *err)
 {
-	sqlite3_stmt *s = db->stmt[DB_SQL_TEMPLATES_EACH];
 	struct face_template t;
 	enum status st = ST_OK;
 	int rc = SQLITE_DONE;
 
-	pthread_mutex_lock(&db->read_lock);
-	(void)db_bind_text(s, 1, model_id);
 	while (st == ST_OK && (rc = sqlite3_step(s)) == SQLITE_ROW) {
 		st = read_template(s, &t, err);
 		if (st == ST_OK)
@@ -48,8 +45,97 @@ enum status db_templates_each(struct db *db, const char *model_id,
 	if (st == ST_OK && rc != SQLITE_DONE)
 		st = db_fail(db->reader, rc, "Reading the templates", err);
 	db_reset(s);
+	return st;
+}
+
+enum status db_templates_each(struct db *db, const char *model_id,
+			      db_template_fn row, void *ctx,
+			      struct errinfo *err)
+{
+	sqlite3_stmt *s = db->stmt[DB_SQL_TEMPLATES_EACH];
+	enum status st;
+
+	pthread_mutex_lock(&db->read_lock);
+	(void)db_bind_text(s, 1, model_id);
+	st = walk(db, s, row, ctx, err);
 	pthread_mutex_unlock(&db->read_lock);
 	return st;
+}
+
+enum status db_templates_of(struct db *db, int64_t person_key,
+			    const char *model_id, db_template_fn row, void *ctx,
+			    struct errinfo *err)
+{
+	sqlite3_stmt *s = db->stmt[DB_SQL_TEMPLATES_OF];
+	enum status st;
+
+	pthread_mutex_lock(&db->read_lock);
+	(void)db_bind_text(s, 1, model_id);
+	(void)sqlite3_bind_int64(s, 2, person_key);
+	st = walk(db, s, row, ctx, err);
+	pthread_mutex_unlock(&db->read_lock);
+	return st;
+}
+
+enum status db_templates_list(struct db *db, const char *person_id,
+			      int64_t after, struct db_template *out,
+			      size_t cap, size_t *count, struct errinfo *err)
+{
+	sqlite3_stmt *s = db->stmt[DB_SQL_TEMPLATES_LIST];
+	enum status st = ST_OK;
+	int rc = SQLITE_DONE;
+
+	*count = 0;
+	pthread_mutex_lock(&db->read_lock);
+	(void)db_bind_text(s, 1, person_id);
+	(void)sqlite3_bind_int64(s, 2, after);
+	(void)sqlite3_bind_int64(s, 3, (sqlite3_int64)cap);
+	while (st == ST_OK && *count < cap &&
+	       (rc = sqlite3_step(s)) == SQLITE_ROW) {
+		struct db_template *t = &out[*count];
+
+		t->id = sqlite3_column_int64(s, 0);
+		t->quality = sqlite3_column_type(s, 2) == SQLITE_NULL
+				     ? (double)NAN
+				     : sqlite3_column_double(s, 2);
+		t->created_ms = sqlite3_column_int64(s, 4);
+		st = db_column_text(s, 1, t->model_id, sizeof t->model_id, err);
+		if (st == ST_OK)
+			st = db_column_text(s, 3, t->key_id, sizeof t->key_id,
+					    err);
+		if (st == ST_OK)
+			++*count;
+	}
+	if (st == ST_OK && rc != SQLITE_ROW && rc != SQLITE_DONE)
+		st = db_fail(db->reader, rc, "Listing the templates", err);
+	db_reset(s);
+	pthread_mutex_unlock(&db->read_lock);
+	return st;
+}
+
+enum status db_template_delete(struct db *db, const char *person_id,
+			       int64_t template_id, int64_t *person_key,
+			       struct errinfo *err)
+{
+	sqlite3_stmt *s = db->stmt[DB_SQL_TEMPLATE_DELETE];
+	enum status st = db_write_begin(db, true, err);
+
+	if (st != ST_OK)
+		return st;
+	st = db_person_key(db, person_id, person_key, err);
+	if (st == ST_NO_SUCH_PERSON)
+		st = err_set(err, st, "No person has this id.");
+	if (st == ST_OK) {
+		(void)sqlite3_bind_int64(s, 1, template_id);
+		(void)sqlite3_bind_int64(s, 2, *person_key);
+		st = db_run(db, DB_SQL_TEMPLATE_DELETE, "Deleting the template",
+			    err);
+		if (st == ST_OK && sqlite3_changes(db->writer) == 0)
+			st = err_set(err, ST_NO_SUCH_TEMPLATE,
+				     "The person has no template of this "
+				     "number.");
+	}
+	return db_write_end(db, st, true, err);
 }
 
 enum status db_templates_foreign(struct db *db, const char *model_id,

@@ -50,6 +50,14 @@ enum status gallery_verify(struct gallery *g, int64_t person_key,
 size_t gallery_identify(struct gallery *g, const struct face_template *probe,
 			struct gallery_hit *hits, size_t k);
 
+/* The same among the persons of keys[key_count], which rise; *compared is the
+ * number of their templates. */
+size_t gallery_identify_among(struct gallery *g,
+			      const struct face_template *probe,
+			      const int64_t *keys, size_t key_count,
+			      struct gallery_hit *hits, size_t k,
+			      size_t *compared);
+
 size_t gallery_count(struct gallery *g); /* templates held */
 size_t gallery_capacity(struct gallery *g);
 

@@ -29,7 +29,7 @@ enum status guard_uri(const char *uri)
 }
 
 struct headers {
-	unsigned lengths, encodings, hosts, types, expects;
+	unsigned lengths, encodings, hosts, types, expects, bearers, keys;
 	bool chunked, continues, nul;
 };
 
@@ -48,6 +48,10 @@ static enum MHD_Result look(void *ctx, enum MHD_ValueKind kind,
 		h->lengths++;
 	if (strcasecmp(name, "Host") == 0)
 		h->hosts++;
+	if (strcasecmp(name, "Authorization") == 0)
+		h->bearers++;
+	if (strcasecmp(name, "X-Api-Key") == 0)
+		h->keys++;
 	if (strcasecmp(name, "Content-Type") == 0)
 		h->types++;
 	if (strcasecmp(name, "Transfer-Encoding") == 0) {
@@ -76,7 +80,8 @@ enum status guard_headers(struct request *r)
 		return err_set(&r->err, ST_BAD_REQUEST,
 			       "Content-Length and Transfer-Encoding are both "
 			       "given");
-	if (h.hosts > 1 || h.types > 1 || h.encodings > 1 || h.expects > 1)
+	if (h.hosts > 1 || h.types > 1 || h.encodings > 1 || h.expects > 1 ||
+	    h.bearers > 1 || h.keys > 1)
 		return err_set(&r->err, ST_BAD_REQUEST,
 			       "a header is given more than once");
 	if (h.encodings && !h.chunked)
@@ -92,15 +97,13 @@ enum status guard_body(struct request *r)
 {
 	const char *text = MHD_lookup_connection_value(
 		r->connection, MHD_HEADER_KIND, "Content-Length");
-	unsigned long long max = (unsigned long long)r->srv->cfg.body_max_kib *
-				 1024,
-			   length = 0;
+	unsigned long long max = request_body_max(r), length = 0;
 	bool chunked = MHD_lookup_connection_value(
 		r->connection, MHD_HEADER_KIND, "Transfer-Encoding");
 
 	if (text != NULL)
 		length = strtoull(text, NULL, 10);
-	if (!r->route->body) {
+	if (r->route->body == BODY_NONE) {
 		if (length > 0 || chunked)
 			return err_set(&r->err, ST_BAD_REQUEST,
 				       "this route takes no body");

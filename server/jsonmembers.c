@@ -1,6 +1,5 @@
 #include "jsonmembers.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,16 +29,16 @@ static enum status bad_json(struct body *b, const char *what)
 	return err_set(&b->err, ST_BAD_JSON, "%s", what);
 }
 
-static enum status syntax_error(struct body *b, const json_error_t *jerr)
+static enum status syntax_error(const json_error_t *jerr, struct errinfo *err)
 {
 	const char *what;
 
 	if (out_of_memory)
-		return err_set(&b->err, ST_NO_MEMORY, "Out of memory.");
+		return err_set(err, ST_NO_MEMORY, "Out of memory.");
 	/* jansson's own texts quote the body, so they are not passed on. */
 	switch (json_error_code(jerr)) {
 	case json_error_duplicate_key:
-		return bad_json(b, "A member is given twice.");
+		return err_set(err, ST_BAD_JSON, "A member is given twice.");
 	case json_error_invalid_utf8:
 		what = "a string is not UTF-8";
 		break;
@@ -54,9 +53,21 @@ static enum status syntax_error(struct body *b, const json_error_t *jerr)
 		what = "there is a syntax error";
 		break;
 	}
-	return err_set(&b->err, ST_BAD_JSON,
+	return err_set(err, ST_BAD_JSON,
 		       "The body is not valid JSON: %s in line %d.", what,
 		       jerr->line);
+}
+
+json_t *jsonmembers_load(const char *text, size_t len, struct errinfo *err)
+{
+	json_error_t jerr;
+	json_t *root;
+
+	out_of_memory = false;
+	root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &jerr);
+	if (root == NULL)
+		(void)syntax_error(&jerr, err);
+	return root;
 }
 
 /* The shortest of the usual forms that reads back as the same number. */
@@ -127,20 +138,16 @@ static enum status add_member(struct body *b, const char *name,
 
 void jsonmembers_read(struct body *b, bool image_seen, bool images_seen)
 {
-	json_error_t jerr;
 	json_t *root, *value;
 	const char *text, *name;
 	enum status st = ST_OK;
 	size_t len;
 
-	out_of_memory = false;
 	text = paramstore_collected(&b->params, &len);
-	root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &jerr);
+	root = jsonmembers_load(text, len, &b->err);
 	paramstore_drop_collected(&b->params);
-	if (root == NULL) {
-		(void)syntax_error(b, &jerr);
+	if (root == NULL)
 		return;
-	}
 	json_object_foreach(root, name, value)
 	{
 		if (strcmp(name, "image") == 0)

@@ -4,6 +4,7 @@
 #ifndef FACEGATE_JSONMEMBERS_H
 #define FACEGATE_JSONMEMBERS_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -12,6 +13,10 @@
 /* Sets where all of jansson gets its memory from: malloc, or what a test puts
  * there; free must fit it. Before other threads use jansson. */
 void jsonmembers_init(void *(*alloc)(size_t n));
+
+/* Parses JSON text; NULL with err set: ST_BAD_JSON or ST_NO_MEMORY. The text's
+ * depth must have been bounded. */
+json_t *jsonmembers_load(const char *text, size_t len, struct errinfo *err);
 
 /* image_seen, images_seen: the scanner took that member's strings as pictures.
  * The result, or the error, goes to b. */

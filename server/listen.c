@@ -3,13 +3,15 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "log.h"
 
-enum status listen_parse(const char *text, char host[CFG_TEXT_MAX],
-			 struct sockaddr_storage *sa, struct errinfo *err)
+enum status listen_parse(const char *text, bool keyless,
+			 char host[CFG_TEXT_MAX], struct sockaddr_storage *sa,
+			 struct errinfo *err)
 {
 	const char *colon = strrchr(text, ':');
 	struct sockaddr_in *v4 = (struct sockaddr_in *)(void *)sa;
@@ -44,11 +46,26 @@ enum status listen_parse(const char *text, char host[CFG_TEXT_MAX],
 		v4->sin_port = htons((uint16_t)port);
 		loopback = ntohl(v4->sin_addr.s_addr) >> 24 == 127;
 	}
-	if (!loopback)
-		log_line(LOG_WARN, "open",
-			 "listen=%s text=\"there are no keys yet: whoever "
-			 "reaches this address can enrol\"",
-			 host);
+	if (keyless && !loopback) {
+		bool is_v6 = sa->ss_family == AF_INET6;
+
+		if (is_v6)
+			v6->sin6_addr = in6addr_loopback;
+		else
+			v4->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		log_line(
+			LOG_WARN, "no_keys",
+			"asked=%s text=\"there is no key, so only this machine "
+			"is served: make one with facegate keys add --role "
+			"admin, and start again\"",
+			host);
+		snprintf(host, CFG_TEXT_MAX, "%s",
+			 is_v6 ? "[::1]" : "127.0.0.1");
+	} else if (keyless) {
+		log_line(LOG_INFO, "no_keys",
+			 "text=\"there is no key: whoever is on this machine "
+			 "may do everything\"");
+	}
 	return ST_OK;
 bad:
 	return err_set(err, ST_BAD_CONFIG,

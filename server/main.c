@@ -14,6 +14,7 @@
 #include "db.h"
 #include "engine.h"
 #include "engine_setup.h"
+#include "keystore.h"
 #include "log.h"
 #include "selftest.h"
 #include "server.h"
@@ -175,6 +176,29 @@ static enum status open_engine(const struct config *cfg, struct engine **e,
 	return ST_OK;
 }
 
+/* The one moment at which the daemon itself says a key: there is none, and its
+ * owner asked for one. */
+static enum status make_first_key(const struct config *cfg, struct errinfo *err)
+{
+	size_t max = (size_t)cfg->keys_max, count = 0;
+	struct keystore_key *keys = calloc(max, sizeof(*keys));
+	char text[KEY_TEXT_CHARS + 1];
+	enum status st;
+
+	if (keys == NULL)
+		return err_set(err, ST_NO_MEMORY, "no memory for the keys");
+	st = keystore_load(cfg->data_dir, keys, max, &count, err);
+	free(keys);
+	if (st != ST_OK || count > 0)
+		return st;
+	st = keystore_add(cfg->data_dir, max, ROLE_ADMIN, "first",
+			  srv_wall_ms(), text, err);
+	if (st == ST_OK)
+		printf("first admin key, shown this once: %s\n", text);
+	explicit_bzero(text, sizeof(text));
+	return st;
+}
+
 static enum status open_floors(const struct config *cfg, struct engine **e,
 			       struct db **db, struct srv **srv,
 			       struct errinfo *err)
@@ -183,7 +207,9 @@ static enum status open_floors(const struct config *cfg, struct engine **e,
 				  .cache_bytes = (size_t)cfg->db_cache_kib *
 						 1024,
 				  .heap_bytes = SRV_DB_HEAP_BYTES,
-				  .log_max_rows = cfg->log_max_rows };
+				  .log_max_rows = cfg->log_max_rows,
+				  .people_max = cfg->people_max,
+				  .doors_max = cfg->doors_max };
 	float score = 0.0f;
 	size_t loaded = 0;
 	int64_t foreign = 0;
@@ -196,6 +222,8 @@ static enum status open_floors(const struct config *cfg, struct engine **e,
 		st = db_open(&dbo, db, err);
 	if (st == ST_OK)
 		st = srv_load_gallery(*e, *db, &loaded, err);
+	if (st == ST_OK && cfg->first_key)
+		st = make_first_key(cfg, err);
 	if (st == ST_OK)
 		st = db_templates_foreign(*db, engine_info(*e)->model_id,
 					  &foreign, err);

@@ -25,6 +25,30 @@ enum status picture_next(struct request *r, unsigned slot, struct picture *p)
 	return st;
 }
 
+enum status picture_measure(struct request *r, unsigned slot,
+			    const struct picture *p, const struct face *f,
+			    struct facequality *out)
+{
+	uint8_t rgb[3 * ENGINE_CROP_PX * ENGINE_CROP_PX];
+	enum status st = engine_align(r->srv->engine, slot, f, ENGINE_CROP_PX,
+				      rgb, &r->err);
+
+	if (st == ST_OK)
+		facequality_measure(f, &p->info, rgb, out);
+	return st;
+}
+
+/* The components that are too poor to enrol. */
+static enum status check_parts(struct request *r, const struct picture *p)
+{
+	r->failed_checks |= facequality_failed(&p->parts, &r->srv->cfg);
+	if (r->failed_checks == 0)
+		return ST_OK;
+	return err_set(&r->err, ST_LOW_QUALITY,
+		       "%s of the picture is not good enough to enrol",
+		       facequality_word(r->failed_checks));
+}
+
 enum status picture_embed(struct request *r, unsigned slot, struct picture *p,
 			  enum decide_purpose purpose)
 {
@@ -33,6 +57,8 @@ enum status picture_embed(struct request *r, unsigned slot, struct picture *p,
 	enum status st = decide_person(p->faces, p->face_count, purpose,
 				       cfg->min_inter_eye_px, &r->err);
 
+	if (st == ST_OK)
+		st = picture_measure(r, slot, p, &p->faces[0], &p->parts);
 	if (st == ST_OK && purpose == DECIDE_ENROL)
 		st = engine_embed_enrolment(e, slot, &p->faces[0], &p->template,
 					    &r->err);
@@ -42,7 +68,12 @@ enum status picture_embed(struct request *r, unsigned slot, struct picture *p,
 	if (st != ST_OK)
 		return st;
 	p->quality = engine_quality(e, &p->template);
-	return decide_quality(p->quality, cfg->quality_min, &r->err);
+	st = decide_quality(p->quality, cfg->quality_min, &r->err);
+	r->failed_checks = st == ST_OK ? 0 : CHECK_OVERALL;
+	/* The first failure's text stays; the others are told by name. */
+	if (purpose == DECIDE_ENROL && check_parts(r, p) != ST_OK)
+		st = ST_LOW_QUALITY;
+	return st;
 }
 
 enum status picture_only(struct request *r, unsigned slot, struct picture *p)
@@ -64,14 +95,45 @@ enum status picture_only(struct request *r, unsigned slot, struct picture *p)
 	return st;
 }
 
+void picture_account(struct request *r, const struct picture *p,
+		     int64_t match_us)
+{
+	struct counters_work *w = &r->work;
+
+	w->pictures = true;
+	w->us[STAGE_DECODE] = p->receipt.decode_us;
+	w->us[STAGE_DETECT] = p->receipt.detect_us;
+	w->us[STAGE_ALIGN] = p->receipt.align_us;
+	w->us[STAGE_EMBED] = p->receipt.embed_us;
+	w->us[STAGE_MATCH] = match_us > 0 ? (uint64_t)match_us : 0;
+	w->us[STAGE_TOTAL] = srv_now_us() - r->start_us;
+	w->pool_peak_bytes = p->receipt.pool_peak_bytes;
+}
+
 json_t *picture_face_json(const struct face *f)
 {
 	return jsonvalue_face(f, 1, 4);
 }
 
+void picture_add_parts(json_t *quality, const struct facequality *q)
+{
+	json_object_set_new(quality, "sharpness",
+			    jsonvalue_real((double)q->sharpness, 0));
+	json_object_set_new(quality, "exposure",
+			    jsonvalue_real((double)q->exposure, 0));
+	json_object_set_new(quality, "yaw_deg",
+			    jsonvalue_real((double)q->yaw_deg, 0));
+	json_object_set_new(quality, "roll_deg",
+			    jsonvalue_real((double)q->roll_deg, 0));
+	json_object_set_new(quality, "cut_off", json_boolean(q->cut_off));
+}
+
 json_t *picture_quality_json(const struct picture *p)
 {
-	return jsonvalue_quality(p->quality, &p->faces[0], &p->template);
+	json_t *q = jsonvalue_quality(p->quality, &p->faces[0], &p->template);
+
+	picture_add_parts(q, &p->parts);
+	return q;
 }
 
 static json_t *ms(uint64_t us)

@@ -4,6 +4,7 @@
 
 #include "decide.h"
 #include "engine.h"
+#include "facequality.h"
 #include "request.h"
 
 struct picture {
@@ -12,6 +13,7 @@ struct picture {
 	size_t face_count;
 	struct face_template template; /* of faces[0], after picture_embed */
 	float quality;		       /* of the template, 0 to 100 */
+	struct facequality parts;      /* of faces[0], after picture_embed */
 	struct engine_receipt receipt;
 };
 
@@ -23,8 +25,9 @@ void picture_begin(struct request *r, unsigned slot);
 enum status picture_next(struct request *r, unsigned slot,
 			 struct picture *p) MUST_CHECK;
 
-/* Chooses the person (decide_person), embeds the face and judges its quality
- * (decide_quality). After ST_LOW_QUALITY the template is there nonetheless. */
+/* Chooses the person (decide_person), embeds the face and judges its quality:
+ * decide_quality, and to enrol facequality_failed; r->failed_checks says what
+ * was wrong. After ST_LOW_QUALITY the template is there nonetheless. */
 enum status picture_embed(struct request *r, unsigned slot, struct picture *p,
 			  enum decide_purpose purpose) MUST_CHECK;
 
@@ -32,6 +35,17 @@ enum status picture_embed(struct request *r, unsigned slot, struct picture *p,
  * known and checked. ST_BAD_REQUEST for none or several. */
 enum status picture_only(struct request *r, unsigned slot,
 			 struct picture *p) MUST_CHECK;
+
+/* Measures a face of the decoded picture. */
+enum status picture_measure(struct request *r, unsigned slot,
+			    const struct picture *p, const struct face *f,
+			    struct facequality *out) MUST_CHECK;
+/* Adds the components to a quality object. */
+void picture_add_parts(json_t *quality, const struct facequality *q);
+
+/* Notes what the pictures have cost, for the counters. */
+void picture_account(struct request *r, const struct picture *p,
+		     int64_t match_us);
 
 json_t *picture_face_json(const struct face *f);
 json_t *picture_quality_json(const struct picture *p);

@@ -3,9 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#define RETRY_SECONDS "1"
+#include "facequality.h"
+#include "timetext.h"
+
+#define RETRY_SECONDS 1u
 
 int reply_http_status(enum status st)
 {
@@ -16,19 +18,29 @@ int reply_http_status(enum status st)
 	case ST_UNKNOWN_PARAMETER:
 	case ST_BAD_JSON:
 		return 400;
+	case ST_NO_KEY:
+		return 401;
+	case ST_WRONG_ROLE:
+		return 403;
 	case ST_NO_SUCH_ROUTE:
 	case ST_NO_SUCH_PERSON:
+	case ST_NO_SUCH_TEMPLATE:
+	case ST_NO_SUCH_DOOR:
 		return 404;
 	case ST_METHOD_NOT_ALLOWED:
 		return 405;
 	case ST_TIMEOUT:
 		return 408;
+	case ST_PERSON_EXISTS:
+	case ST_DUPLICATE_FACE:
+		return 409;
 	case ST_LENGTH_REQUIRED:
 		return 411;
 	case ST_BODY_TOO_LARGE:
 		return 413;
 	case ST_URI_TOO_LONG:
 		return 414;
+	case ST_NOT_JSON:
 	case ST_NOT_A_JPEG:
 	case ST_UNSUPPORTED_JPEG:
 		return 415;
@@ -41,6 +53,8 @@ int reply_http_status(enum status st)
 	case ST_FACE_TOO_SMALL:
 	case ST_LOW_QUALITY:
 		return 422;
+	case ST_LOCKED_OUT:
+		return 429;
 	case ST_NOT_IMPLEMENTED:
 		return 501;
 	case ST_BUSY:
@@ -49,11 +63,25 @@ int reply_http_status(enum status st)
 	case ST_NO_MEMORY:
 		return 503;
 	case ST_GALLERY_FULL:
+	case ST_STORE_FULL:
 	case ST_DISK_FULL:
 		return 507;
 	default:
 		return 500;
 	}
+}
+
+static void keep(struct request *r, int http_status, struct MHD_Response *resp,
+		 const char *type)
+{
+	r->response = resp;
+	r->http_status = http_status;
+	if (type != NULL)
+		MHD_add_response_header(resp, MHD_HTTP_HEADER_CONTENT_TYPE,
+					type);
+	MHD_add_response_header(resp, "X-Request-Id", r->id);
+	MHD_add_response_header(resp, "Cache-Control", "no-store");
+	MHD_add_response_header(resp, "X-Content-Type-Options", "nosniff");
 }
 
 static void set_answer(struct request *r, int http_status, char *text,
@@ -71,14 +99,13 @@ static void set_answer(struct request *r, int http_status, char *text,
 		free(text);
 		return; /* the connection is closed without an answer */
 	}
-	r->response = resp;
-	r->http_status = http_status;
-	if (type != NULL)
-		MHD_add_response_header(resp, MHD_HTTP_HEADER_CONTENT_TYPE,
-					type);
-	MHD_add_response_header(resp, "X-Request-Id", r->id);
-	MHD_add_response_header(resp, "Cache-Control", "no-store");
-	MHD_add_response_header(resp, "X-Content-Type-Options", "nosniff");
+	keep(r, http_status, resp, type);
+}
+
+void reply_stream(struct request *r, struct MHD_Response *resp,
+		  const char *type)
+{
+	keep(r, 200, resp, type);
 }
 
 void reply_json(struct request *r, int http_status, json_t *body)
@@ -101,6 +128,11 @@ void reply_page(struct request *r, const char *name, json_t *list, json_t *next)
 			     next ? next : json_null()));
 }
 
+void reply_plain(struct request *r, char *text, const char *type)
+{
+	set_answer(r, 200, text, type);
+}
+
 void reply_empty(struct request *r, int http_status)
 {
 	set_answer(r, http_status, NULL, NULL);
@@ -110,6 +142,30 @@ void reply_header(struct request *r, const char *name, const char *value)
 {
 	if (r->response != NULL)
 		MHD_add_response_header(r->response, name, value);
+}
+
+/* What a kiosk can show, and what an admin may know. */
+static void add_advice(const struct request *r, json_t *o, enum status st)
+{
+	const char *hint = facequality_hint(st, r->failed_checks);
+
+	if (st == ST_LOW_QUALITY)
+		json_object_set_new(o, "failed",
+				    reply_checks(r->failed_checks));
+	if (hint != NULL)
+		json_object_set_new(o, "hint", json_string(hint));
+	if (st == ST_DUPLICATE_FACE && r->role == ROLE_ADMIN)
+		json_object_set_new(o, "person_id", json_string(r->held_by));
+}
+
+json_t *reply_checks(unsigned checks)
+{
+	json_t *list = json_array();
+
+	for (; checks != 0; checks &= checks - 1)
+		json_array_append_new(list,
+				      json_string(facequality_word(checks)));
+	return list;
 }
 
 void reply_problem(struct request *r, const char *part)
@@ -139,11 +195,19 @@ void reply_problem(struct request *r, const char *part)
 		json_object_set_new(o, "limit", json_integer(r->err.limit));
 	if (o != NULL && r->err.found != ERR_NO_NUMBER)
 		json_object_set_new(o, "found", json_integer(r->err.found));
+	if (o != NULL)
+		add_advice(r, o, st);
 	text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 	json_decref(o);
+	r->problem = st;
 	set_answer(r, http, text, "application/problem+json");
-	if (http == 503 || http == 429)
-		reply_header(r, "Retry-After", RETRY_SECONDS);
+	if (http == 503 || http == 429) {
+		snprintf(word, sizeof(word), "%u",
+			 r->retry_s ? r->retry_s : RETRY_SECONDS);
+		reply_header(r, "Retry-After", word);
+	}
+	if (http == 401)
+		reply_header(r, "WWW-Authenticate", "Bearer");
 }
 
 void reply_error(struct request *r, enum status st, const char *text)
@@ -160,13 +224,8 @@ json_t *reply_text(const char *s)
 
 json_t *reply_time(int64_t ms)
 {
-	time_t s = (time_t)(ms / 1000);
-	struct tm tm;
-	char text[64];
-	size_t n;
+	char text[TIMETEXT_BYTES];
 
-	gmtime_r(&s, &tm);
-	n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(text + n, sizeof(text) - n, ".%03dZ", (int)(ms % 1000));
+	timetext_print(ms, text);
 	return json_string(text);
 }

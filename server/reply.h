@@ -8,6 +8,8 @@
 
 /* Each sets r's answer (the first one wins); the network thread sends it. */
 void reply_json(struct request *r, int http_status, json_t *body); /* takes */
+/* 200 with text from malloc, which is taken. */
+void reply_plain(struct request *r, char *text, const char *type);
 void reply_empty(struct request *r, int http_status);
 /* RFC 9457 problem from r->err. part names the picture at fault, or NULL. */
 void reply_problem(struct request *r, const char *part);
@@ -17,11 +19,16 @@ void reply_error(struct request *r, enum status st, const char *text);
  * NULL for none. Takes both. */
 void reply_page(struct request *r, const char *name, json_t *list,
 		json_t *next);
+/* 200 with a body that comes from a callback. Takes resp. */
+void reply_stream(struct request *r, struct MHD_Response *resp,
+		  const char *type);
 /* Adds a header to the answer set before. */
 void reply_header(struct request *r, const char *name, const char *value);
 
 int reply_http_status(enum status st);
 
+/* The names of failed checks (facequality.h). */
+json_t *reply_checks(unsigned checks);
 /* A text as JSON; null for NULL and the empty text. */
 json_t *reply_text(const char *s);
 /* Unix milliseconds as "2026-01-31T12:34:56.789Z". */

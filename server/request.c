@@ -4,10 +4,16 @@
 #include <string.h>
 
 #include "router.h"
+#include "srv.h"
 
 const char *request_param(struct request *r, const char *name)
 {
 	return upload_param(r->upload, name);
+}
+
+bool request_sees_scores(const struct request *r)
+{
+	return r->role == ROLE_ADMIN || r->role == ROLE_AUDITOR;
 }
 
 enum status request_int(struct request *r, const char *name, int64_t min,
@@ -38,6 +44,16 @@ bool request_id_ok(const char *id)
 
 	return n >= 1 && n <= PERSON_ID_MAX && id[n] == '\0' &&
 	       strcmp(id, ".") != 0 && strcmp(id, "..") != 0;
+}
+
+bool request_name_ok(const char *name)
+{
+	if (strlen(name) > PERSON_NAME_MAX)
+		return false;
+	for (const char *c = name; *c; c++)
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			return false;
+	return true;
 }
 
 static enum status id_param(struct request *r, const char *name,
@@ -76,6 +92,13 @@ void *request_page(struct request *r, int64_t rows, size_t row_bytes)
 	if (page == NULL)
 		err_set(&r->err, ST_NO_MEMORY, "no memory for a page");
 	return page;
+}
+
+uint64_t request_body_max(const struct request *r)
+{
+	if (r->route->body == BODY_DOCUMENT)
+		return REQUEST_DOCUMENT_BYTES;
+	return (uint64_t)r->srv->cfg.body_max_kib * 1024;
 }
 
 static bool known(const struct route *route, const char *name)

@@ -13,20 +13,35 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "keystore.h"
+#include "counters.h"
 #include "server.h"
 #include "upload.h"
 
 struct route;
+struct logexport;
+
+/* What the client asked the answer to be, where a route has a choice. */
+enum accept { ACCEPT_JSON, ACCEPT_NDJSON, ACCEPT_CSV };
+
+#define REQUEST_DOCUMENT_BYTES 8192 /* of JSON that is no picture */
 
 struct request {
 	struct srv *srv;
 	struct MHD_Connection *connection;
 	const struct route *route;
-	char id[REQUEST_ID_MAX + 1];	   /* X-Request-Id, given or made */
-	char person_id[PERSON_ID_MAX + 1]; /* of the path, if it has one */
-	int64_t row_id;			   /* of the path, if it has one */
+	char id[REQUEST_ID_MAX + 1];	 /* X-Request-Id, given or made */
+	char path_id[PERSON_ID_MAX + 1]; /* of the path, if it has one */
+	int64_t row_id;			 /* of the path, if it has one */
 	char allow[64]; /* methods of the path, when the one asked is not */
-	enum status uri_status; /* what the raw address is worth */
+	enum role role; /* of the key; 0 on routes that need none */
+	char key_id[KEY_ID_CHARS + 1];	 /* "" without keys */
+	unsigned failed_checks;		 /* of the picture; see facequality.h */
+	char held_by[PERSON_ID_MAX + 1]; /* ST_DUPLICATE_FACE: whose it is */
+	enum accept accept;
+	struct logexport *export; /* or NULL */
+	unsigned retry_s;	  /* Retry-After, 0: the usual */
+	enum status uri_status;	  /* what the raw address is worth */
 	bool started, body_ended;
 	struct upload *upload; /* holds the parameters too; NULL for routes
 				* without a worker, which take none */
@@ -42,6 +57,8 @@ struct request {
 	unsigned holders;
 	struct request *next; /* in the queue */
 
+	struct counters_work work;
+	enum status problem; /* what the answer says went wrong */
 	int http_status;
 	struct MHD_Response *response;
 };
@@ -50,12 +67,20 @@ struct request {
  * routes on a worker. */
 const char *request_param(struct request *r, const char *name);
 
+/* Whether the answer may tell scores: with them and many pictures a thief of a
+ * door's key could work out a face. */
+bool request_sees_scores(const struct request *r);
+
 /* Whole number of a parameter within limits; preset when it is missing. */
 enum status request_int(struct request *r, const char *name, int64_t min,
 			int64_t max, int64_t preset, int64_t *out) MUST_CHECK;
 
 /* True for ids of 1 to 64 characters of [A-Za-z0-9._:@-]. */
 bool request_id_ok(const char *id);
+
+/* True for UTF-8 of at most PERSON_NAME_MAX bytes without control characters.
+ */
+bool request_name_ok(const char *name);
 
 /* The person_id parameter, checked. */
 enum status request_person(struct request *r, const char **out) MUST_CHECK;
@@ -65,6 +90,9 @@ enum status request_door(struct request *r, const char **out) MUST_CHECK;
 /* Memory for the rows of a page, which the caller frees; NULL with r->err set
  * when there is none. */
 void *request_page(struct request *r, int64_t rows, size_t row_bytes);
+
+/* Bytes that the body of r's route may have. */
+uint64_t request_body_max(const struct request *r);
 
 /* Refuses parameters that the route does not know. */
 enum status request_check_params(struct request *r) MUST_CHECK;

@@ -7,60 +7,106 @@
 #include "handlers/handlers.h"
 
 static const char *const none[] = { NULL };
-static const char *const enrol_params[] = { "person_id", "name", "mode", NULL };
+static const char *const enrol_params[] = { "person_id", "name", "mode",
+					    "duplicate", NULL };
 static const char *const verify_params[] = { "person_id", "door_id", NULL };
-static const char *const identify_params[] = { "door_id", "top", NULL };
+static const char *const identify_params[] = { "door_id", "top", "group",
+					       NULL };
 static const char *const page_params[] = { "limit", "after", NULL };
 static const char *const log_params[] = { "person_id", "door_id", "decision",
 					  "reason",    "from",	  "to",
-					  "min_score", "before",  "limit",
-					  NULL };
+					  "min_score", "before",  "after",
+					  "limit",     NULL };
+
+#define DOOR	ROLE_DOOR
+#define KIOSK	ROLE_KIOSK
+#define AUDITOR ROLE_AUDITOR
 
 /* Whatever asks the store runs on a worker, reads too: a filter that fits no
- * row looks at the whole log, and all reads share one connection. */
+ * row looks at the whole log, and all reads share one connection. An admin may
+ * do everything. */
 static const struct route routes[] = {
-	{ "POST", "/enroll", ROUTE_EXACT, true, true, false, enrol_params,
+	{ "POST", "/enroll", KIOSK, true, false, BODY_PICTURES, enrol_params,
 	  handle_enroll },
-	{ "POST", "/verify", ROUTE_EXACT, true, true, true, verify_params,
+	{ "POST", "/verify", DOOR, true, true, BODY_PICTURES, verify_params,
 	  handle_verify },
-	{ "POST", "/identify", ROUTE_EXACT, true, true, true, identify_params,
+	{ "POST", "/identify", DOOR, true, true, BODY_PICTURES, identify_params,
 	  handle_identify },
-	{ "POST", "/compare", ROUTE_EXACT, true, true, false, none,
+	{ "POST", "/compare", DOOR, true, false, BODY_PICTURES, none,
 	  handle_compare },
-	{ "POST", "/detect", ROUTE_EXACT, true, true, false, none,
+	{ "POST", "/detect", ROLE_ANY, true, false, BODY_PICTURES, none,
 	  handle_detect },
-	{ "GET", "/people", ROUTE_EXACT, true, false, false, page_params,
+	{ "GET", "/people", KIOSK, true, false, BODY_NONE, page_params,
 	  handle_people },
-	{ "GET", "/people/", ROUTE_PERSON, true, false, false, none,
+	{ "GET", "/people/{person_id}", KIOSK, true, false, BODY_NONE, none,
 	  handle_person },
-	{ "DELETE", "/people/", ROUTE_PERSON, true, false, false, none,
+	{ "POST", "/people", KIOSK, true, false, BODY_DOCUMENT, none,
+	  handle_person_add },
+	{ "PATCH", "/people/{person_id}", KIOSK, true, false, BODY_DOCUMENT,
+	  none, handle_person_patch },
+	{ "GET", "/people/{person_id}/templates", KIOSK, true, false, BODY_NONE,
+	  page_params, handle_templates },
+	{ "DELETE", "/people/{person_id}/templates/{template_no}", KIOSK, true,
+	  false, BODY_NONE, none, handle_template_delete },
+	{ "DELETE", "/people/{person_id}", KIOSK, true, false, BODY_NONE, none,
 	  handle_person_delete },
-	{ "GET", "/logs", ROUTE_EXACT, true, false, false, log_params,
+	{ "GET", "/doors", ROLE_ADMIN, true, false, BODY_NONE, page_params,
+	  handle_doors },
+	{ "GET", "/doors/{door_id}", ROLE_ADMIN, true, false, BODY_NONE, none,
+	  handle_door },
+	{ "PUT", "/doors/{door_id}", ROLE_ADMIN, true, false, BODY_DOCUMENT,
+	  none, handle_door_put },
+	{ "DELETE", "/doors/{door_id}", ROLE_ADMIN, true, false, BODY_NONE,
+	  none, handle_door_delete },
+	{ "GET", "/logs", AUDITOR, true, false, BODY_NONE, log_params,
 	  handle_logs },
-	{ "GET", "/logs/", ROUTE_ROW, true, false, false, none, handle_log },
-	{ "GET", "/healthz", ROUTE_EXACT, false, false, false, none,
-	  handle_healthz },
-	{ "GET", "/readyz", ROUTE_EXACT, true, false, true, none,
-	  handle_readyz },
-	{ "GET", "/version", ROUTE_EXACT, false, false, false, none,
-	  handle_version },
+	{ "GET", "/logs/{log_no}", AUDITOR, true, false, BODY_NONE, none,
+	  handle_log },
+	{ "GET", "/metrics", AUDITOR, false, false, BODY_NONE, none,
+	  handle_metrics },
+	{ "GET", "/healthz", 0, false, false, BODY_NONE, none, handle_healthz },
+	{ "GET", "/readyz", 0, true, true, BODY_NONE, none, handle_readyz },
+	{ "GET", "/openapi.json", 0, false, false, BODY_NONE, none,
+	  handle_openapi },
+	{ "GET", "/version", 0, false, false, BODY_NONE, none, handle_version },
 };
+
+_Static_assert(sizeof(routes) / sizeof(routes[0]) <= COUNTERS_ROUTES,
+	       "every route has its counters");
+
+/* Steps over one segment of both; false when they differ. A placeholder fits
+ * every segment that is not empty. */
+static bool segment_fits(const char **pattern, const char **path)
+{
+	size_t n = strcspn(*pattern, "/"), m = strcspn(*path, "/");
+	bool fits = **pattern == '{'
+			    ? m > 0
+			    : n == m && memcmp(*pattern, *path, n) == 0;
+
+	*pattern += n;
+	*path += m;
+	return fits && **pattern == **path;
+}
 
 static bool path_fits(const struct route *route, const char *path)
 {
-	size_t n = strlen(route->path);
+	const char *pattern = route->path;
 
-	if (route->kind == ROUTE_EXACT)
-		return strcmp(route->path, path) == 0;
-	return strncmp(route->path, path, n) == 0 && path[n] != '\0' &&
-	       strchr(path + n, '/') == NULL;
+	while (*pattern == '/' && *path == '/') {
+		pattern++;
+		path++;
+		if (!segment_fits(&pattern, &path))
+			return false;
+	}
+	return *pattern == '\0' && *path == '\0';
 }
 
 static bool method_exists(const char *method)
 {
 	static const char *const methods[] = { "GET",	"HEAD",	   "POST",
 					       "PUT",	"PATCH",   "DELETE",
-					       "TRACE", "OPTIONS", "CONNECT" };
+					       "TRACE", "OPTIONS", "CONNECT",
+					       "QUERY" };
 
 	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
 		if (strcmp(methods[i], method) == 0)
@@ -68,26 +114,55 @@ static bool method_exists(const char *method)
 	return false;
 }
 
-static enum status take_id(struct request *r, const struct route *route,
-			   const char *path)
+static enum status take_number(struct request *r, const char *text, size_t n)
 {
-	const char *id = path + strlen(route->path);
 	char *end;
 
-	if (route->kind == ROUTE_PERSON) {
-		if (!request_id_ok(id))
-			return err_set(&r->err, ST_BAD_REQUEST,
-				       "the person's id in the path is not "
-				       "one");
-		snprintf(r->person_id, sizeof(r->person_id), "%s", id);
-	} else if (route->kind == ROUTE_ROW) {
-		r->row_id = strtoll(id, &end, 10);
-		if (*end != '\0' || r->row_id < 1 || strlen(id) > 18 ||
-		    strspn(id, "0123456789") != strlen(id))
-			return err_set(&r->err, ST_BAD_REQUEST,
-				       "the number in the path is not one");
-	}
+	r->row_id = strtoll(text, &end, 10);
+	if (end != text + n || n > 18 || *text < '0' || *text > '9' ||
+	    r->row_id < 1)
+		return err_set(&r->err, ST_BAD_REQUEST,
+			       "the number in the path is not one");
 	return ST_OK;
+}
+
+/* The segments of the path that placeholders stand for. */
+static enum status take_ids(struct request *r, const struct route *route,
+			    const char *path)
+{
+	const char *pattern = route->path;
+	enum status st = ST_OK;
+
+	while (st == ST_OK && *pattern == '/') {
+		const char *name = ++pattern, *text = ++path;
+		size_t n, m = strcspn(path, "/");
+
+		n = strcspn(pattern, "/");
+		pattern += n;
+		path += m;
+		if (*name != '{')
+			continue;
+		if (strncmp(name + n - 4, "_no}", 4) == 0) {
+			st = take_number(r, text, m);
+			continue;
+		}
+		if (m < sizeof(r->path_id))
+			memcpy(r->path_id, text, m);
+		if (m >= sizeof(r->path_id) || !request_id_ok(r->path_id))
+			st = err_set(&r->err, ST_BAD_REQUEST,
+				     "the id in the path is not one");
+	}
+	return st;
+}
+
+const struct route *router_at(size_t i)
+{
+	return i < sizeof(routes) / sizeof(routes[0]) ? &routes[i] : NULL;
+}
+
+size_t router_index(const struct route *route)
+{
+	return (size_t)(route - routes);
 }
 
 enum status router_find(struct request *r, const char *method, const char *path)
@@ -107,7 +182,7 @@ enum status router_find(struct request *r, const char *method, const char *path)
 		exists = true;
 		if (strcmp(route->method, want) == 0) {
 			r->route = route;
-			return take_id(r, route, path);
+			return take_ids(r, route, path);
 		}
 		n += (size_t)snprintf(r->allow + n, sizeof(r->allow) - n,
 				      "%s%s", n ? ", " : "",

@@ -13,12 +13,13 @@
 #include "engine_setup.h"
 #include "guard.h"
 #include "listen.h"
+#include "mimehead.h"
 #include "srv.h"
 #include "reply.h"
 #include "router.h"
 #include "worker.h"
 
-static struct deadline *deadline_of(struct MHD_Connection *c)
+struct deadline *srv_deadline(struct MHD_Connection *c)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
 		c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
@@ -58,11 +59,12 @@ static enum MHD_Result send_answer(struct request *r)
 {
 	enum MHD_Result ok = MHD_NO;
 
-	deadline_restart(deadline_of(r->connection));
+	deadline_restart(srv_deadline(r->connection));
 	/* Before the answer leaves: a client that has it may ask again at
 	 * once, and must not be told that its own request is in the way. */
 	worker_return_upload(r);
 	if (r->response != NULL) {
+		counters_count(&r->srv->counters, r);
 		ok = MHD_queue_response(r->connection, (unsigned)r->http_status,
 					r->response);
 		MHD_destroy_response(r->response);
@@ -94,6 +96,21 @@ static enum MHD_Result add_query(void *ctx, enum MHD_ValueKind kind,
 		       : MHD_NO;
 }
 
+static enum status expect_document(struct request *r)
+{
+	const char *type = MHD_lookup_connection_value(
+		r->connection, MHD_HEADER_KIND, "Content-Type");
+	const char *again = type;
+
+	if (type == NULL ||
+	    (!mime_word_is(&type, "application/json") &&
+	     !mime_word_is(&again, "application/merge-patch+json")))
+		return err_set(&r->err, ST_NOT_JSON,
+			       "this route takes application/json");
+	upload_expect_document(r->upload);
+	return ST_OK;
+}
+
 static enum status begin_upload(struct request *r)
 {
 	const struct config *cfg = &r->srv->cfg;
@@ -102,19 +119,33 @@ static enum status begin_upload(struct request *r)
 	if (!worker_take_upload(r))
 		return err_set(&r->err, ST_BUSY,
 			       "all workers are busy and the queue is full");
-	st = upload_begin(
-		r->upload,
-		r->route->body ? MHD_lookup_connection_value(r->connection,
-							     MHD_HEADER_KIND,
-							     "Content-Type")
-			       : NULL,
-		(uint64_t)cfg->body_max_kib * 1024,
-		r->start_us + (uint64_t)cfg->request_timeout_ms * 1000,
-		on_drained, r, &r->err);
+	st = upload_begin(r->upload,
+			  r->route->body == BODY_PICTURES
+				  ? MHD_lookup_connection_value(r->connection,
+								MHD_HEADER_KIND,
+								"Content-Type")
+				  : NULL,
+			  request_body_max(r),
+			  r->start_us +
+				  (uint64_t)cfg->request_timeout_ms * 1000,
+			  on_drained, r, &r->err);
+	if (st == ST_OK && r->route->body == BODY_DOCUMENT)
+		st = expect_document(r);
 	if (st == ST_OK)
 		MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND,
 					  add_query, r);
 	return r->err.status == ST_OK ? request_check_params(r) : r->err.status;
+}
+
+static void read_accept(struct request *r)
+{
+	const char *accept = MHD_lookup_connection_value(
+		r->connection, MHD_HEADER_KIND, "Accept");
+
+	if (accept != NULL && strstr(accept, "text/csv") != NULL)
+		r->accept = ACCEPT_CSV;
+	else if (accept != NULL && strstr(accept, "application/x-ndjson"))
+		r->accept = ACCEPT_NDJSON;
 }
 
 static enum MHD_Result on_headers(struct request *r, const char *method,
@@ -123,12 +154,14 @@ static enum MHD_Result on_headers(struct request *r, const char *method,
 	r->started = true;
 	r->start_us = srv_now_us();
 	name_request(r);
+	read_accept(r);
 	if (atomic_load(&r->srv->draining))
 		err_set(&r->err, ST_NOT_READY, "the daemon is stopping");
 	else if (r->uri_status != ST_OK)
 		err_set(&r->err, r->uri_status, "the address is not valid");
 	if (r->err.status != ST_OK || guard_headers(r) != ST_OK ||
-	    router_find(r, method, url) != ST_OK || guard_body(r) != ST_OK)
+	    router_find(r, method, url) != ST_OK ||
+	    auth_check(r->srv->auth, r) != ST_OK || guard_body(r) != ST_OK)
 		return refuse(r);
 	if (r->route->on_worker)
 		return begin_upload(r) == ST_OK ? MHD_YES : refuse(r);
@@ -162,7 +195,7 @@ static enum MHD_Result on_body(struct request *r, const char *data,
 	*size -= n;
 	/* Counted here too: an upload that has failed drops what comes. */
 	r->body_bytes += n;
-	if (r->body_bytes > (uint64_t)r->srv->cfg.body_max_kib * 1024)
+	if (r->body_bytes > request_body_max(r))
 		return drop_endless(r);
 	/* A worker is lent only to a client that has sent a ring full, or all:
 	 * a slow one waits in its own slot. */
@@ -184,7 +217,7 @@ static enum MHD_Result on_end(struct request *r)
 		r->route->run(r, 0);
 		return send_answer(r);
 	}
-	deadline_pause(deadline_of(r->connection));
+	deadline_pause(srv_deadline(r->connection));
 	if (!r->body_ended) {
 		r->body_ended = true;
 		upload_finish(r->upload);
@@ -232,7 +265,7 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *c)
 	struct request *r = worker_take_request(cls);
 
 	/* A kept connection may have been idle for long before this line. */
-	deadline_restart(deadline_of(c));
+	deadline_restart(srv_deadline(c));
 	if (r != NULL) {
 		r->connection = c;
 		r->uri_status = guard_uri(uri);
@@ -247,7 +280,7 @@ static void on_completed(void *cls, struct MHD_Connection *c, void **con_cls,
 
 	(void)cls;
 	(void)why;
-	deadline_restart(deadline_of(c));
+	deadline_restart(srv_deadline(c));
 	if (r == NULL)
 		return;
 	*con_cls = NULL;
@@ -299,7 +332,8 @@ static enum status listen_now(struct srv *srv, struct errinfo *err)
 	const struct config *cfg = &srv->cfg;
 	struct sockaddr_storage sa;
 	const union MHD_DaemonInfo *info;
-	enum status st = listen_parse(srv->cfg.listen, srv->host, &sa, err);
+	enum status st = listen_parse(srv->cfg.listen, auth_keyless(srv->auth),
+				      srv->host, &sa, err);
 	unsigned v6 = sa.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0;
 
 	if (st != ST_OK)
@@ -342,12 +376,15 @@ enum status srv_open(const struct config *cfg, struct engine *engine,
 	srv->engine = engine;
 	srv->db = db;
 	srv->selftest_score = selftest_score;
+	srv->counters.started_ms = srv_wall_ms();
 	srv->id_salt = (uint32_t)(srv_now_us() * 2654435761u);
 	pthread_mutex_init(&srv->enrol_lock, NULL);
 	pthread_mutex_init(&srv->slots_lock, NULL);
 	pthread_mutex_init(&srv->queue_lock, NULL);
 	pthread_cond_init(&srv->queue_filled, NULL);
-	st = take_memory(srv, err);
+	st = auth_open(&srv->cfg, &srv->auth, err);
+	if (st == ST_OK)
+		st = take_memory(srv, err);
 	if (st == ST_OK)
 		st = deadline_open((size_t)cfg->connections_max + 8,
 				   (uint64_t)cfg->request_timeout_ms * 1000,
@@ -398,6 +435,7 @@ void srv_close(struct srv *srv)
 	if (srv->daemon != NULL)
 		MHD_stop_daemon(srv->daemon);
 	deadline_close(srv->deadlines);
+	auth_close(srv->auth);
 	pthread_cond_destroy(&srv->queue_filled);
 	pthread_mutex_destroy(&srv->queue_lock);
 	pthread_mutex_destroy(&srv->slots_lock);

@@ -4,11 +4,15 @@
 
 #include <stdatomic.h>
 
+#include "auth.h"
 #include "deadline.h"
 #include "request.h"
 #include "server.h"
 
 #define SRV_STACK_BYTES (256 * 1024)
+
+/* The deadline of a connection. */
+struct deadline *srv_deadline(struct MHD_Connection *c);
 
 struct srv_worker {
 	struct srv *srv;
@@ -22,16 +26,19 @@ struct srv {
 	struct engine *engine;
 	struct db *db;
 	float selftest_score; /* of the start, which it decided */
+	struct auth *auth;
 	struct MHD_Daemon *daemon;
 	char host[CFG_TEXT_MAX];
 	unsigned port;
 	atomic_bool draining; /* nothing new is begun */
 	atomic_bool stopping; /* workers leave when the queue is empty */
 	atomic_int active;    /* requests in their slots */
+	atomic_int exports;   /* of the match log under way */
 	atomic_uint made;     /* for request ids */
 	uint32_t id_salt;
 
 	pthread_mutex_t enrol_lock; /* room, commit and gallery are one step */
+	struct counters counters;   /* of the network thread */
 	struct deadlines *deadlines;
 
 	struct request *requests;

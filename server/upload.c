@@ -149,6 +149,18 @@ enum status upload_begin(struct upload *u, const char *content_type,
 	return st;
 }
 
+void upload_expect_document(struct upload *u)
+{
+	lock(u);
+	u->form = UPLOAD_DOCUMENT;
+	unlock(u);
+}
+
+const char *upload_document(const struct upload *u, size_t *n)
+{
+	return paramstore_collected(&u->body.params, n);
+}
+
 /* ---- network thread ---- */
 
 static size_t feed_raw(struct body *b, const uint8_t *data, size_t n)
@@ -174,6 +186,10 @@ static size_t parse(struct upload *u, const uint8_t *data, size_t n)
 		return multipart_feed(&u->parser.multipart, b, data, n);
 	case UPLOAD_JSON:
 		return jsonscan_feed(&u->parser.json, b, data, n);
+	case UPLOAD_DOCUMENT:
+		return paramstore_collect(&b->params, data, n, &b->err) == ST_OK
+			       ? n
+			       : 0;
 	case UPLOAD_NONE:
 		break;
 	}

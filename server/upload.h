@@ -28,7 +28,13 @@
 #define UPLOAD_PARAMS_MAX   24
 #define UPLOAD_PICTURES_MAX 16
 
-enum upload_form { UPLOAD_RAW, UPLOAD_MULTIPART, UPLOAD_JSON, UPLOAD_NONE };
+enum upload_form {
+	UPLOAD_RAW,
+	UPLOAD_MULTIPART,
+	UPLOAD_JSON,
+	UPLOAD_DOCUMENT,
+	UPLOAD_NONE
+};
 
 struct upload; /* one of a fixed set of slots; upload_bytes() each */
 
@@ -47,6 +53,12 @@ enum status upload_begin(struct upload *u, const char *content_type,
 			 uint64_t body_max, uint64_t deadline_us,
 			 void (*drained)(void *ctx), void *ctx,
 			 struct errinfo *err) MUST_CHECK;
+
+/* Between upload_begin without a content type and the first byte: the body is
+ * one text of at most UPLOAD_TEXT_BYTES without the query's parameters. */
+void upload_expect_document(struct upload *u);
+/* That text once the body is complete; not ended by NUL. */
+const char *upload_document(const struct upload *u, size_t *n);
 
 /* ---- network thread ---- */
 

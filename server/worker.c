@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "logexport.h"
 #include "reply.h"
 #include "router.h"
 
@@ -55,9 +56,13 @@ bool worker_dispatch(struct request *r)
 
 static void run(struct request *r, unsigned slot)
 {
-	r->route->run(r, slot);
+	if (r->export != NULL)
+		logexport_fill(r);
+	else
+		r->route->run(r, slot);
 	/* Whatever of the body is still to come is dropped as it arrives. */
-	upload_abort(r->upload, ST_END);
+	if (r->upload != NULL)
+		upload_abort(r->upload, ST_END);
 	pthread_mutex_lock(&r->lock);
 	r->done = true;
 	if (r->waiting) {
@@ -169,6 +174,7 @@ void worker_release(struct request *r)
 		return;
 	if (r->response != NULL)
 		MHD_destroy_response(r->response);
+	logexport_end(r);
 	pthread_mutex_destroy(&r->lock);
 	worker_return_upload(r);
 	pthread_mutex_lock(&srv->slots_lock);

@@ -275,6 +275,50 @@ size_t gallery_identify(struct gallery *g, const struct face_template *probe,
 	return n;
 }
 
+static int is_among(const int64_t *keys, size_t count, int64_t key)
+{
+	size_t from = 0, to = count;
+
+	while (from < to) {
+		size_t middle = from + (to - from) / 2;
+
+		if (keys[middle] < key)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	return from < count && keys[from] == key;
+}
+
+size_t gallery_identify_among(struct gallery *g,
+			      const struct face_template *probe,
+			      const int64_t *keys, size_t key_count,
+			      struct gallery_hit *hits, size_t k,
+			      size_t *compared)
+{
+	struct face_template row = { 0 };
+	size_t n = 0;
+
+	*compared = 0;
+	if (k > GALLERY_TOP_MAX)
+		k = GALLERY_TOP_MAX;
+	pthread_rwlock_rdlock(&g->lock);
+	for (size_t i = 0; i < g->count && k > 0; i++) {
+		struct gallery_hit hit = { .person_key = g->persons[i],
+					   .template_id = g->ids[i] };
+
+		if (!is_among(keys, key_count, hit.person_key))
+			continue;
+		++*compared;
+		memcpy(row.v, g->rows[i], TEMPLATE_DIM);
+		row.scale = g->scales[i];
+		hit.score = template_cosine(&row, probe);
+		n = offer(hits, n, k, &hit);
+	}
+	pthread_rwlock_unlock(&g->lock);
+	return n;
+}
+
 size_t gallery_count(struct gallery *g)
 {
 	size_t n;

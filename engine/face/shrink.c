@@ -24,7 +24,7 @@ struct cover {
 
 static void cover_next(struct cover *c)
 {
-	c->first = c->at;
+	c->first = (long)c->at;
 	c->at += c->whole;
 	c->rest += c->part;
 	if (c->rest >= c->n) {

@@ -19,6 +19,10 @@ void pixels_store(const struct orient_layout *to, uint32_t y,
 	uint8_t *dst = to->base + (ptrdiff_t)y * to->dy;
 	uint8_t flip = kind == PIXELS_INK ? 255 : 0;
 
+	if (kind == PIXELS_RGB && to->dx == IMAGE_CHANNELS) {
+		memcpy(dst, row, (size_t)width_px * IMAGE_CHANNELS);
+		return;
+	}
 	for (uint32_t x = 0; x < width_px; x++, dst += to->dx) {
 		if (kind == PIXELS_RGB)
 			memcpy(dst, row + (size_t)3 * x, IMAGE_CHANNELS);

@@ -121,6 +121,10 @@ static enum status check_weights(const struct model *m,
 		if (!(s > 0.0f && s < SCALE_MAX))
 			return bad_layer(err, i, "scale out of range");
 	}
+	/* Then two products fit 16 bits, in which some kernels add them. */
+	if (l->in_type == FGM_S8 &&
+	    memchr(fgm_weights(m->file, l), 0x80, (size_t)want) != NULL)
+		return bad_layer(err, i, "a weight is -128");
 	if (!sums_fit(m, l))
 		return bad_layer(err, i, "sums can leave int32");
 	return ST_OK;

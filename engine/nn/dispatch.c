@@ -1,5 +1,8 @@
 /* Chooses the kernel level once, before threads start. */
 #include <string.h>
+#if defined(__arm__) || defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
 
 #include "nn/kernels.h"
 #include "nn/levels.h"
@@ -15,6 +18,8 @@ size_t k_available(const struct k_table *tables[K_LEVELS_MAX])
 	__builtin_cpu_init();
 	if (__builtin_cpu_supports("avx2")) {
 		tables[n++] = &k_table_avx2;
+		if (__builtin_cpu_supports("avxvnni"))
+			tables[n++] = &k_table_avxvnni;
 		if (__builtin_cpu_supports("avx512f") &&
 		    __builtin_cpu_supports("avx512bw") &&
 		    __builtin_cpu_supports("avx512dq") &&
@@ -22,6 +27,13 @@ size_t k_available(const struct k_table *tables[K_LEVELS_MAX])
 		    __builtin_cpu_supports("avx512vnni"))
 			tables[n++] = &k_table_avx512vnni;
 	}
+#elif defined(__aarch64__)
+	tables[n++] = &k_table_neon;
+	if (getauxval(AT_HWCAP) & (1u << 20)) /* HWCAP_ASIMDDP */
+		tables[n++] = &k_table_dotprod;
+#elif defined(__arm__)
+	if (getauxval(AT_HWCAP) & (1u << 12)) /* HWCAP_NEON */
+		tables[n++] = &k_table_neon;
 #endif
 	return n;
 }

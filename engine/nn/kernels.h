@@ -32,9 +32,9 @@ struct k_gemm {
 	const void *in; /* s8 or s16: pixel p starts at in + p * in_step */
 	size_t in_step; /* elements */
 	size_t pixels;
-	size_t groups; /* of FGM_K_GROUP inputs */
-	const int8_t *weights;
-	int wide; /* weights have two planes (s16 input only) */
+	size_t groups;	       /* of FGM_K_GROUP inputs */
+	const int8_t *weights; /* none is -128 where the input is s8 */
+	int wide;	       /* weights have two planes (s16 input only) */
 	size_t channels;
 	void *out;	      /* out_type: pixel p at out + p * out_step */
 	size_t out_step;      /* elements */

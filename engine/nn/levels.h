@@ -5,7 +5,10 @@
 #include "nn/kernels.h"
 
 extern const struct k_table k_table_avx2;	/* x86-64 with AVX2 */
+extern const struct k_table k_table_avxvnni;	/* AVX-VNNI */
 extern const struct k_table k_table_avx512vnni; /* F, BW, DQ, VL and VNNI */
+extern const struct k_table k_table_neon;	/* ARM, 64 or 32 bits */
+extern const struct k_table k_table_dotprod;	/* 64-bit ARM */
 
 /* What the levels above AVX2 take over unchanged. */
 void k_depthwise_s8_avx2(const struct k_depthwise *d);
@@ -18,5 +21,15 @@ void k_dot_rows_s8_avx2(const int8_t (*rows)[TEMPLATE_DIM],
 			const int8_t probe[TEMPLATE_DIM], size_t n,
 			int32_t *sums);
 void k_add_row_u8_avx2(uint32_t *sums, const uint8_t *row, size_t n);
+
+/* What the level above NEON takes over unchanged. */
+void k_gemm_s16_neon(const struct k_gemm *g);
+void k_gemm_f32_neon(const struct k_gemm_f32 *g);
+void k_depthwise_s8_neon(const struct k_depthwise *d);
+void k_maxpool_s16_neon(const int16_t *const *taps, size_t tap_count,
+			size_t channels, int16_t *out);
+void k_maxpool_f32_neon(const float *const *taps, size_t tap_count,
+			size_t channels, float *out);
+void k_add_row_u8_neon(uint32_t *sums, const uint8_t *row, size_t n);
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "handlers/decision.h"
 #include "handlers/handlers.h"
 #include "jsonvalue.h"
 #include "srv.h"
@@ -48,12 +49,13 @@ void handle_compare(struct request *r, unsigned slot)
 		float cut = engine_threshold(e, fmr);
 		float score = template_cosine(&first, &p.template);
 
+		picture_account(r, &p, -1);
 		reply_json(
 			r, 200,
-			json_pack("{s:b, s:o, s:o, s:f, s:s, s:O, s:O, s:o, "
+			json_pack("{s:b, s:o*, s:o, s:f, s:s, s:O, s:O, s:o, "
 				  "s:I}",
 				  "match", score >= cut, "score",
-				  jsonvalue_real((double)score, 4), "threshold",
+				  decision_score(r, score), "threshold",
 				  jsonvalue_real((double)cut, 4), "target_fmr",
 				  fmr, "model", engine_info(e)->model_id,
 				  "faces", faces, "quality", quality, "ms",
@@ -76,13 +78,20 @@ void handle_detect(struct request *r, unsigned slot)
 	}
 	faces = json_array();
 	for (size_t i = 0; i < p.face_count; i++) {
-		json_t *f = picture_face_json(&p.faces[i]);
+		json_t *f = picture_face_json(&p.faces[i]), *q;
+		struct facequality parts;
 
-		json_object_set_new(
-			f, "inter_eye_px",
+		q = json_pack(
+			"{s:o}", "inter_eye_px",
 			jsonvalue_real((double)p.faces[i].inter_eye_px, 1));
+		/* A face whose landmarks cannot be aligned has no parts. */
+		if (picture_measure(r, slot, &p, &p.faces[i], &parts) == ST_OK)
+			picture_add_parts(q, &parts);
+		json_object_set_new(f, "quality", q);
 		json_array_append_new(faces, f);
 	}
+	err_clear(&r->err);
+	picture_account(r, &p, -1);
 	reply_json(r, 200,
 		   json_pack("{s:i, s:i, s:i, s:o, s:o, s:I}", "width",
 			     (int)p.info.width_px, "height",

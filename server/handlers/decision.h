@@ -8,21 +8,40 @@
 struct outcome {
 	const char *route; /* "verify" or "identify" */
 	enum decision decision;
-	const char *reason;    /* stable word */
-	const char *door_id;   /* "" for none */
-	const char *person_id; /* asked for or found, "" for none */
-	const char *name;      /* of that person, or NULL */
-	float score, cut;      /* NaN when nothing was compared */
-	double fmr;	       /* what the cut stands for */
-	int64_t template_id;   /* 0 for none */
-	int64_t match_us;      /* -1 for none */
-	json_t *candidates;    /* or NULL; taken */
+	const char *reason;	    /* stable word */
+	enum status why;	    /* of the picture: ST_OK, ST_NO_FACE, ... */
+	const char *door_id;	    /* "" for none */
+	const struct db_door *door; /* its rules, or NULL */
+	const struct db_person *person; /* asked for or found, or NULL */
+	float score, cut;		/* NaN when nothing was compared */
+	double fmr;			/* what the cut stands for */
+	int64_t template_id;		/* 0 for none */
+	int64_t match_us;		/* -1 for none */
+	json_t *candidates;		/* or NULL; taken */
 };
+
+/* Reads the door_id parameter and the door's rules, if it has any, into *door.
+ * Once there are doors, an id of none is ST_NO_SUCH_DOOR: a door that is
+ * misspelt must not lose its rules. */
+enum status decision_door(struct request *r, struct outcome *o,
+			  struct db_door *door) MUST_CHECK;
+
+/* The false match rate asked for, of the door or the configuration. */
+double decision_target(const struct request *r, const struct outcome *o);
+/* Sets o->cut and o->fmr, what it stands for: the cut for that rate, or the
+ * door's own. */
+void decision_cut(const struct request *r, struct outcome *o, double fmr);
+/* Turns an allow for o->person into a deny when the person or the door
+ * forbids it. */
+void decision_obey(struct outcome *o);
 
 /* Writes the row, then answers 200 with the decision. A decision that could
  * not be logged is not given. */
 void decision_reply(struct request *r, const struct picture *p,
 		    const struct outcome *o);
+
+/* The score, or NULL when the one who asks may not see it. */
+json_t *decision_score(const struct request *r, float score);
 
 /* A picture that cannot be compared is a deny with its reason at a door, not
  * an error: true for no face, several faces and a face too small. One of low

@@ -11,25 +11,19 @@
 struct enrolment {
 	const char *person_id, *name;
 	bool replace;
+	bool duplicate_ok;
+	size_t at; /* the picture at fault */
 	size_t count;
 	struct face_template templates[UPLOAD_PICTURES_MAX];
+	float quality[UPLOAD_PICTURES_MAX];
 	int64_t ids[UPLOAD_PICTURES_MAX];
 	size_t pool_peak;
 };
 
-static bool name_ok(const char *name)
-{
-	if (strlen(name) > PERSON_NAME_MAX)
-		return false;
-	for (const char *c = name; *c; c++)
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			return false;
-	return true;
-}
-
 static enum status read_params(struct request *r, struct enrolment *e)
 {
 	const char *mode = request_param(r, "mode");
+	const char *duplicate = request_param(r, "duplicate");
 	enum status st = request_check_params(r);
 
 	if (st == ST_OK)
@@ -37,7 +31,7 @@ static enum status read_params(struct request *r, struct enrolment *e)
 	if (st != ST_OK)
 		return st;
 	e->name = request_param(r, "name");
-	if (e->name != NULL && !name_ok(e->name))
+	if (e->name != NULL && !request_name_ok(e->name))
 		return err_set(&r->err, ST_BAD_REQUEST,
 			       "name must have at most %d bytes and no control "
 			       "characters",
@@ -46,7 +40,42 @@ static enum status read_params(struct request *r, struct enrolment *e)
 	    strcmp(mode, "replace") != 0)
 		return err_set(&r->err, ST_BAD_REQUEST,
 			       "mode must be append or replace");
+	if (duplicate != NULL && strcmp(duplicate, "refuse") != 0 &&
+	    strcmp(duplicate, "allow") != 0)
+		return err_set(&r->err, ST_BAD_REQUEST,
+			       "duplicate must be refuse or allow");
+	e->duplicate_ok = duplicate != NULL && strcmp(duplicate, "allow") == 0;
 	e->replace = mode != NULL && strcmp(mode, "replace") == 0;
+	return ST_OK;
+}
+
+/* Whether a face is enrolled under another id already: at the cut of a search,
+ * so that strangers are taken for one at the rate that identify has. */
+static enum status check_duplicates(struct request *r, struct enrolment *e,
+				    int64_t own_key)
+{
+	struct engine *engine = r->srv->engine;
+	struct gallery *g = engine_gallery(engine);
+	float cut = engine_threshold(
+		engine,
+		decide_search_fmr(r->srv->cfg.target_fmr, gallery_count(g)));
+
+	for (e->at = 0; e->at < e->count; e->at++) {
+		struct gallery_hit hits[2];
+		struct db_person other;
+		size_t n = gallery_identify(g, &e->templates[e->at], hits, 2);
+		size_t i = n > 0 && hits[0].person_key == own_key;
+
+		if (i >= n || hits[i].score < cut)
+			continue;
+		if (db_person_by_key(r->srv->db, hits[i].person_key, &other,
+				     NULL) == ST_OK)
+			(void)snprintf(r->held_by, sizeof(r->held_by), "%s",
+				       other.id);
+		return err_set(&r->err, ST_DUPLICATE_FACE,
+			       "this face is enrolled under another id; "
+			       "duplicate=allow enrols it all the same");
+	}
 	return ST_OK;
 }
 
@@ -62,9 +91,12 @@ static enum status store(struct request *r, struct enrolment *e)
 	enum status st;
 
 	pthread_mutex_lock(&srv->enrol_lock);
-	if (e->replace &&
-	    db_person_get(srv->db, e->person_id, &old, NULL) == ST_OK)
+	if (db_person_get(srv->db, e->person_id, &old, NULL) == ST_OK)
 		key = old.key;
+	if (!e->duplicate_ok && check_duplicates(r, e, key) != ST_OK) {
+		st = r->err.status;
+		goto done;
+	}
 	st = gallery_room(g, key, e->count, e->replace);
 	if (st != ST_OK) {
 		err_limit(&r->err, st, (int64_t)gallery_capacity(g),
@@ -73,9 +105,18 @@ static enum status store(struct request *r, struct enrolment *e)
 			  gallery_capacity(g));
 		goto done;
 	}
-	st = db_enroll(srv->db, e->person_id, e->name, e->replace,
-		       engine_info(srv->engine)->model_id, e->templates,
-		       e->count, srv_wall_ms(), &key, e->ids, &r->err);
+	st = db_enroll(srv->db,
+		       &(struct db_enrolment){
+			       .person_id = e->person_id,
+			       .name = e->name,
+			       .replace = e->replace,
+			       .model_id = engine_info(srv->engine)->model_id,
+			       .templates = e->templates,
+			       .quality = e->quality,
+			       .count = e->count,
+			       .key_id = r->key_id,
+			       .now_ms = srv_wall_ms() },
+		       &key, e->ids, &r->err);
 	if (st == ST_OK)
 		st = gallery_put(g, key, e->ids, e->templates, e->count,
 				 e->replace);
@@ -132,6 +173,7 @@ void handle_enroll(struct request *r, unsigned slot)
 		st = picture_embed(r, slot, &p, DECIDE_ENROL);
 		if (st != ST_OK)
 			break;
+		e.quality[e.count] = p.quality;
 		e.templates[e.count++] = p.template;
 		e.pool_peak = p.receipt.pool_peak_bytes;
 		json_array_append_new(
@@ -150,9 +192,11 @@ void handle_enroll(struct request *r, unsigned slot)
 	if (st == ST_OK)
 		st = store(r, &e);
 	if (st != ST_OK) {
-		reply_problem(r, NULL);
+		(void)snprintf(part, sizeof(part), "image[%zu]", e.at);
+		reply_problem(r, st == ST_DUPLICATE_FACE ? part : NULL);
 		goto done;
 	}
+	picture_account(r, &p, -1);
 	answer(r, &e, json_incref(list));
 done:
 	json_decref(list);

@@ -5,8 +5,10 @@
 
 #include "request.h"
 
+void handle_metrics(struct request *r, unsigned slot);
 void handle_healthz(struct request *r, unsigned slot);
 void handle_readyz(struct request *r, unsigned slot);
+void handle_openapi(struct request *r, unsigned slot);
 void handle_version(struct request *r, unsigned slot);
 void handle_enroll(struct request *r, unsigned slot);
 void handle_verify(struct request *r, unsigned slot);
@@ -16,6 +18,14 @@ void handle_detect(struct request *r, unsigned slot);
 void handle_people(struct request *r, unsigned slot);
 void handle_person(struct request *r, unsigned slot);
 void handle_person_delete(struct request *r, unsigned slot);
+void handle_person_add(struct request *r, unsigned slot);
+void handle_person_patch(struct request *r, unsigned slot);
+void handle_templates(struct request *r, unsigned slot);
+void handle_template_delete(struct request *r, unsigned slot);
+void handle_doors(struct request *r, unsigned slot);
+void handle_door(struct request *r, unsigned slot);
+void handle_door_put(struct request *r, unsigned slot);
+void handle_door_delete(struct request *r, unsigned slot);
 void handle_logs(struct request *r, unsigned slot);
 void handle_log(struct request *r, unsigned slot);
 

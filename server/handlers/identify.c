@@ -1,5 +1,6 @@
 /* POST /identify: who is this? */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine_setup.h"
@@ -26,32 +27,54 @@ static enum status name_hits(struct request *r, const struct gallery_hit *hits,
 		if (i == 0)
 			*best = person;
 		json_array_append_new(
-			list,
-			json_pack("{s:s, s:s, s:o, s:I}", "person_id",
-				  person.id, "name", person.name, "score",
-				  jsonvalue_real((double)hits[i].score, 4),
-				  "template_id",
-				  (json_int_t)hits[i].template_id));
+			list, json_pack("{s:s, s:s, s:o*, s:I}", "person_id",
+					person.id, "name", person.name, "score",
+					decision_score(r, hits[i].score),
+					"template_id",
+					(json_int_t)hits[i].template_id));
 	}
 	return ST_OK;
 }
 
-static enum status search(struct request *r, const struct picture *p,
-			  bool low_quality, size_t top, struct db_person *best,
-			  struct outcome *o)
+/* The best persons, of a group or of all, and the number of templates that the
+ * probe was compared with. */
+static enum status rank(struct request *r, const struct picture *p,
+			const char *group, struct gallery_hit *hits, size_t top,
+			size_t *found, size_t *compared)
 {
-	struct engine *e = r->srv->engine;
-	struct gallery_hit hits[TOP_MAX];
-	uint64_t start = srv_now_us();
-	size_t n;
+	struct gallery *g = engine_gallery(r->srv->engine);
+	size_t cap = (size_t)r->srv->cfg.people_max, count;
+	int64_t *keys;
 	enum status st;
 
-	o->fmr = decide_search_fmr(r->srv->cfg.target_fmr,
-				   gallery_count(engine_gallery(e)));
-	o->cut = engine_threshold(e, o->fmr);
-	/* The table ends somewhere: say what the cut really stands for. */
-	o->fmr = engine_fmr(e, o->cut);
-	n = gallery_identify(engine_gallery(e), &p->template, hits, top);
+	if (group == NULL) {
+		*compared = gallery_count(g);
+		*found = gallery_identify(g, &p->template, hits, top);
+		return ST_OK;
+	}
+	keys = request_page(r, (int64_t)cap, sizeof(*keys));
+	if (keys == NULL)
+		return ST_NO_MEMORY;
+	st = db_group_keys(r->srv->db, group, keys, cap, &count, &r->err);
+	if (st == ST_OK)
+		*found = gallery_identify_among(g, &p->template, keys, count,
+						hits, top, compared);
+	free(keys);
+	return st;
+}
+
+static enum status search(struct request *r, const struct picture *p,
+			  bool low_quality, const char *group, size_t top,
+			  struct db_person *best, struct outcome *o)
+{
+	struct gallery_hit hits[TOP_MAX];
+	uint64_t start = srv_now_us();
+	size_t n = 0, compared = 0;
+	enum status st = rank(r, p, group, hits, top, &n, &compared);
+
+	if (st != ST_OK)
+		return st;
+	decision_cut(r, o, decide_search_fmr(decision_target(r, o), compared));
 	o->match_us = (int64_t)(srv_now_us() - start);
 	if (n == 0) {
 		o->decision = DECIDE_DENY;
@@ -66,8 +89,8 @@ static enum status search(struct request *r, const struct picture *p,
 	if (st != ST_OK)
 		return st;
 	o->template_id = hits[0].template_id;
-	o->person_id = best->id;
-	o->name = best->name;
+	o->person = best;
+	decision_obey(o);
 	return ST_OK;
 }
 
@@ -75,26 +98,36 @@ void handle_identify(struct request *r, unsigned slot)
 {
 	struct outcome o = { .route = "identify",
 			     .decision = DECIDE_DENY,
-			     .person_id = "",
 			     .score = NAN,
 			     .cut = NAN,
 			     .fmr = (double)NAN,
 			     .match_us = -1 };
 	struct db_person best;
+	struct db_door door;
 	struct picture p = { 0 };
+	const char *group = NULL;
 	int64_t top = 1;
 	enum status st = picture_only(r, slot, &p);
 
 	if (st == ST_OK)
-		st = request_door(r, &o.door_id);
+		st = decision_door(r, &o, &door);
 	if (st == ST_OK)
 		st = request_int(r, "top", 1, TOP_MAX, 1, &top);
 	if (st == ST_OK)
+		group = request_param(r, "group");
+	if (group != NULL &&
+	    (!request_id_ok(group) || strlen(group) > GROUP_ID_MAX))
+		st = err_set(&r->err, ST_BAD_REQUEST,
+			     "group must be 1 to %d characters of A-Z a-z 0-9 "
+			     ". _ : @ -",
+			     GROUP_ID_MAX);
+	if (st == ST_OK)
 		st = picture_embed(r, slot, &p, DECIDE_PROBE);
+	o.why = st;
 	if (st == ST_OK || st == ST_LOW_QUALITY) {
 		o.candidates = json_array();
-		st = search(r, &p, st == ST_LOW_QUALITY, (size_t)top, &best,
-			    &o);
+		st = search(r, &p, st == ST_LOW_QUALITY, group, (size_t)top,
+			    &best, &o);
 	} else if (decision_is_deny(st)) {
 		o.candidates = json_array();
 		o.reason = status_code(st);

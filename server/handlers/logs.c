@@ -1,72 +1,16 @@
-/* GET /logs and GET /logs/{id}: the match log, newest first. */
-#include <ctype.h>
+/* GET /logs and GET /logs/{log_no}: the match log. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "handlers/handlers.h"
-#include "jsonvalue.h"
+#include "logexport.h"
 #include "srv.h"
 #include "reply.h"
+#include "timetext.h"
 
 #define PAGE_MAX 200
-
-static json_t *event_json(const struct match_event *ev)
-{
-	return json_pack(
-		"{s:I, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:o, "
-		"s:I}",
-		"log_id", (json_int_t)ev->id, "at", reply_time(ev->at_ms),
-		"route", ev->route, "decision", ev->decision, "reason",
-		ev->reason, "person_id", reply_text(ev->person_id), "door_id",
-		reply_text(ev->door_id), "score", jsonvalue_real(ev->score, 4),
-		"threshold", jsonvalue_real(ev->threshold, 4), "model",
-		ev->model_id, "request_id", ev->request_id, "ms",
-		jsonvalue_real((double)ev->total_us / 1e3, 2),
-		"pool_peak_bytes", (json_int_t)ev->pool_peak_bytes);
-}
-
-/* "2026-01-31T12:34:56[.789]Z" or Unix milliseconds. */
-static bool parse_time(const char *s, int64_t *ms)
-{
-	struct tm tm = { 0 };
-	int n = 0, y, mo, d, h, mi, sec, frac = 0;
-	char *end;
-
-	if (strlen(s) > 32 || s[strspn(s, "0123456789-:.TZ")] != '\0')
-		return false;
-	*ms = strtoll(s, &end, 10);
-	if (isdigit((unsigned char)*s) && *end == '\0' && strlen(s) <= 18)
-		return true;
-	if (sscanf(s, "%4d-%2d-%2dT%2d:%2d:%2d%n", &y, &mo, &d, &h, &mi, &sec,
-		   &n) != 6 ||
-	    mo < 1 || mo > 12 || d < 1 || d > 31 || h < 0 || h > 23 || mi < 0 ||
-	    mi > 59 || sec < 0 || sec > 60 || y < 1970)
-		return false;
-	s += n;
-	if (*s == '.') {
-		if (sscanf(s, ".%3d%n", &frac, &n) != 1 || frac < 0)
-			return false;
-		for (int digits = n - 1; digits < 3; digits++)
-			frac *= 10;
-		s += n;
-	}
-	if (strcmp(s, "Z") != 0)
-		return false;
-	tm.tm_year = y - 1900;
-	tm.tm_mon = mo - 1;
-	tm.tm_mday = d;
-	timegm(&tm);
-	if (tm.tm_mday != d)
-		return false; /* 31 February, say */
-	tm.tm_hour = h;
-	tm.tm_min = mi;
-	tm.tm_sec = sec;
-	*ms = (int64_t)timegm(&tm) * 1000 + frac;
-	return true;
-}
 
 static enum status text_filter(struct request *r, const char *name, char *out,
 			       size_t room)
@@ -87,7 +31,7 @@ static enum status time_filter(struct request *r, const char *name,
 {
 	const char *v = request_param(r, name);
 
-	if (v != NULL && !parse_time(v, out))
+	if (v != NULL && !timetext_parse(v, out))
 		return err_set(&r->err, ST_BAD_REQUEST,
 			       "%s must be a time like 2026-01-31T12:34:56Z",
 			       name);
@@ -118,7 +62,16 @@ static enum status read_filter(struct request *r, struct log_filter *f,
 	if (st == ST_OK)
 		st = request_int(r, "before", 1, INT64_MAX, 0, &f->before_id);
 	if (st == ST_OK)
+		st = request_int(r, "after", 0, INT64_MAX, 0, &f->after_id);
+	f->rising = request_param(r, "after") != NULL;
+	if (st == ST_OK && f->rising && f->before_id != 0)
+		st = err_set(&r->err, ST_BAD_REQUEST,
+			     "either before or after, not both");
+	/* A page is short; an export is whole unless told otherwise. */
+	if (st == ST_OK && r->accept == ACCEPT_JSON)
 		st = request_int(r, "limit", 1, PAGE_MAX, 50, limit);
+	else if (st == ST_OK)
+		st = request_int(r, "limit", 1, INT64_MAX, INT64_MAX, limit);
 	if (st != ST_OK)
 		return st;
 	if (decision != NULL) {
@@ -152,6 +105,11 @@ void handle_logs(struct request *r, unsigned slot)
 	enum status st = read_filter(r, &f, &limit);
 
 	(void)slot;
+	if (st == ST_OK && r->accept != ACCEPT_JSON) {
+		if (logexport_begin(r, &f, limit) != ST_OK)
+			reply_problem(r, NULL);
+		return;
+	}
 	if (st == ST_OK) {
 		page = request_page(r, limit, sizeof(*page));
 		st = page ? ST_OK : ST_NO_MEMORY;
@@ -166,8 +124,9 @@ void handle_logs(struct request *r, unsigned slot)
 	}
 	list = json_array();
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, event_json(&page[i]));
-	/* A full page may have a successor; ask for it with before=next. */
+		json_array_append_new(list, logexport_row(&page[i]));
+	/* A full page may have a successor; ask for it with before=next, or
+	 * after=next. */
 	reply_page(r, "logs", list,
 		   n == (size_t)limit ? json_integer(page[n - 1].id) : NULL);
 	free(page);
@@ -185,5 +144,5 @@ void handle_log(struct request *r, unsigned slot)
 		reply_error(r, ST_NO_SUCH_ROUTE,
 			    "the match log has no row of that number");
 	else
-		reply_json(r, 200, event_json(&ev));
+		reply_json(r, 200, logexport_row(&ev));
 }

@@ -9,16 +9,14 @@
 #include "reply.h"
 
 static void compare(struct request *r, const struct picture *p,
-		    bool low_quality, const struct db_person *person,
-		    struct outcome *o)
+		    bool low_quality, struct outcome *o)
 {
 	struct engine *e = r->srv->engine;
 	uint64_t start = srv_now_us();
 	struct gallery_hit hit;
 
-	o->fmr = r->srv->cfg.target_fmr;
-	o->cut = engine_threshold(e, o->fmr);
-	if (gallery_verify(engine_gallery(e), person->key, &p->template,
+	decision_cut(r, o, decision_target(r, o));
+	if (gallery_verify(engine_gallery(e), o->person->key, &p->template,
 			   &hit) != ST_OK) {
 		/* Enrolled, but with another model or all templates gone. */
 		o->decision = DECIDE_DENY;
@@ -28,6 +26,7 @@ static void compare(struct request *r, const struct picture *p,
 		o->template_id = hit.template_id;
 		o->decision = decide_score(hit.score, o->cut, low_quality,
 					   &o->reason);
+		decision_obey(o);
 	}
 	o->match_us = (int64_t)(srv_now_us() - start);
 }
@@ -41,23 +40,26 @@ void handle_verify(struct request *r, unsigned slot)
 			     .fmr = (double)NAN,
 			     .match_us = -1 };
 	struct db_person person;
+	struct db_door door;
 	struct picture p = { 0 };
+	const char *person_id;
 	enum status st = picture_only(r, slot, &p);
 
 	if (st == ST_OK)
-		st = request_person(r, &o.person_id);
+		st = request_person(r, &person_id);
 	if (st == ST_OK)
-		st = request_door(r, &o.door_id);
+		st = decision_door(r, &o, &door);
 	if (st == ST_OK)
-		st = db_person_get(r->srv->db, o.person_id, &person, &r->err);
+		st = db_person_get(r->srv->db, person_id, &person, &r->err);
 	if (st != ST_OK) {
 		reply_problem(r, NULL);
 		return;
 	}
-	o.name = person.name;
+	o.person = &person;
 	st = picture_embed(r, slot, &p, DECIDE_PROBE);
+	o.why = st;
 	if (st == ST_OK || st == ST_LOW_QUALITY) {
-		compare(r, &p, st == ST_LOW_QUALITY, &person, &o);
+		compare(r, &p, st == ST_LOW_QUALITY, &o);
 	} else if (decision_is_deny(st)) {
 		o.reason = status_code(st);
 	} else {

@@ -56,6 +56,14 @@ def clean_environment():
     return {k: v for k, v in os.environ.items() if not k.startswith("FACEGATE")}
 
 
+def add_key(data_dir, role, *options):
+    """A new key, made by the tool."""
+    done = subprocess.run([FACEGATE, "keys", "add", f"--role={role}", f"--data_dir={data_dir}",
+                           *options], env=clean_environment(), capture_output=True, text=True,
+                          timeout=60, check=True)
+    return done.stdout.strip()
+
+
 def run_to_end(*args):
     """Runs the daemon when it is expected to stop by itself."""
     return subprocess.run([FACEGATED, *args], env=clean_environment(), capture_output=True,
@@ -85,10 +93,14 @@ class Daemon:
             [FACEGATED] + [f"--{k}={v}" for k, v in keys.items()], env=clean_environment(),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
-        found = re.fullmatch(r"listening on http://127\.0\.0\.1:(\d+)\n", line)
+        first = re.fullmatch(r"first admin key, shown this once: (\S+)\n", line)
+        if first:
+            line = self.process.stdout.readline()
+        self.key = first and first.group(1)  # sent with every request
+        found = re.fullmatch(r"listening on http://([\d.]+):(\d+)\n", line)
         if not found:
             raise RuntimeError(f"did not start: {line!r} {self.process.communicate()[1]!r}")
-        self.port = int(found.group(1))
+        self.host, self.port = found.group(1), int(found.group(2))
 
     def __enter__(self):
         return self
@@ -112,7 +124,8 @@ class Daemon:
     def request(self, method, path, body=None, headers=None, timeout=60):
         c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
-            c.request(method, path, body, headers or {})
+            headers = {**({"X-Api-Key": self.key} if self.key else {}), **(headers or {})}
+            c.request(method, path, body, headers)
             return Reply(c.getresponse())
         finally:
             c.close()

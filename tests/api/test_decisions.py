@@ -68,7 +68,7 @@ class Decisions(unittest.TestCase):
             for r in answers:
                 self.assertEqual(r.json[same], answers[0].json[same], route)
         for count in (one, two):
-            for i, r in enumerate(self.forms(f"/enroll?person_id=forms{len(count)}", count)):
+            for i, r in enumerate(self.forms(f"/enroll?duplicate=allow&person_id=forms{len(count)}", count)):
                 self.assertEqual((r.status, len(r.json["enrolled"])), (201, len(count)))
                 self.assertEqual(r.json["templates"], len(count) * (i + 1))
             self.assertEqual(self.d.request("DELETE", f"/people/forms{len(count)}").status, 204)
@@ -178,12 +178,12 @@ class Enrolment(unittest.TestCase):
 
     def test_a_full_gallery_is_507_and_stores_nothing(self):
         for i in range(4):
-            self.assertEqual(self.d.post(f"/enroll?person_id=p{i}", small_face(A1)).status, 201)
-        r = self.d.post("/enroll?person_id=p9", small_face(A1))
+            self.assertEqual(self.d.post(f"/enroll?duplicate=allow&person_id=p{i}", small_face(A1)).status, 201)
+        r = self.d.post("/enroll?duplicate=allow&person_id=p9", small_face(A1))
         self.assertEqual((r.status, r.json["code"]), (507, "gallery_full"))
         self.assertEqual(self.d.get("/people/p9").status, 404)
         self.assertEqual(self.d.request("DELETE", "/people/p0").status, 204)
-        self.assertEqual(self.d.post("/enroll?person_id=p9", small_face(A1)).status, 201)
+        self.assertEqual(self.d.post("/enroll?duplicate=allow&person_id=p9", small_face(A1)).status, 201)
 
     def test_deleted_is_gone_for_the_next_request(self):
         self.d.post("/enroll?person_id=p", small_face(A1))
@@ -196,7 +196,7 @@ class Enrolment(unittest.TestCase):
 
     def test_identify_ranks_each_person_once(self):
         for who, picture in (("x", A1), ("x", A2), ("y", A2), ("z", B1)):
-            self.assertEqual(self.d.post(f"/enroll?person_id={who}", small_face(picture)).status,
+            self.assertEqual(self.d.post(f"/enroll?duplicate=allow&person_id={who}", small_face(picture)).status,
                              201)
         j = self.d.post("/identify?top=5", small_face(A1)).json
         self.assertEqual([c["person_id"] for c in j["candidates"]], ["x", "y"])
@@ -235,7 +235,7 @@ class Enrolment(unittest.TestCase):
 
     def test_people_are_listed_by_cursor(self):
         for p in ("c", "a", "b"):
-            self.d.post(f"/enroll?person_id={p}", small_face(A1))
+            self.d.post(f"/enroll?duplicate=allow&person_id={p}", small_face(A1))
         first = self.d.get("/people?limit=2").json
         self.assertEqual([p["person_id"] for p in first["people"]], ["a", "b"])
         rest = self.d.get(f"/people?limit=2&after={first['next']}").json
@@ -274,7 +274,8 @@ class Quality(unittest.TestCase):
         good = self.d.post("/verify?person_id=a", face(A2)).json["quality"]
         bad = self.d.post("/verify?person_id=a", poor(A2)).json["quality"]
         for q in (self.enrolled, good, bad):
-            self.assertEqual(list(q), ["overall", "inter_eye_px", "embedding_length"])
+            self.assertEqual(list(q), ["overall", "inter_eye_px", "embedding_length", "sharpness",
+                                       "exposure", "yaw_deg", "roll_deg", "cut_off"])
             self.assertTrue(0 <= q["overall"] <= 100, q)
         self.assertLess(bad["overall"], 3)
         self.assertGreater(good["overall"], 3)

@@ -23,7 +23,7 @@ def read(name):
 def send(d, command):
     """Sends what the curl command would."""
     words = shlex.split(command)
-    headers, body, parts, url = {}, None, [], ""
+    headers, body, parts, url, method = {}, None, [], "", None
     while words:
         word = words.pop(0)
         if word == "-H":
@@ -35,11 +35,15 @@ def send(d, command):
                 body = f.read()
             if word == "-F":
                 parts.append((name.rstrip("="), body))
+        elif word == "-X":
+            method = words.pop(0)
+        elif word == "-d":
+            body = words.pop(0)
         elif word.startswith("$URL"):
             url = word[len("$URL"):]
     if parts:
         body, headers = multipart(parts)
-    return d.request("POST" if body else "GET", url, body, headers)
+    return d.request(method or ("POST" if body else "GET"), url, body, headers)
 
 
 class Docs(unittest.TestCase):
@@ -49,7 +53,7 @@ class Docs(unittest.TestCase):
             self.assertEqual(list(told), list(real), where)
             for key in told:
                 # A float is a measurement: ms.match is not the match of /compare.
-                if key in WORDS and not isinstance(told[key], float):
+                if key in WORDS and not isinstance(told[key], (float, list)):
                     self.assertEqual(told[key], real[key], f"{where}.{key}")
                 self.same(told[key], real[key], f"{where}.{key}")
         elif isinstance(told, list):
@@ -79,6 +83,23 @@ class Docs(unittest.TestCase):
         rows = re.findall(r"^\| ([0-9, ]+) \| (`.*?) \| ", read("docs/api.md"), re.M)
         told = set(re.findall(r"`(\w+)`", " ".join(codes for _, codes in rows)))
         self.assertEqual(told, codes - NOT_HTTP)
+
+    def test_every_code_is_explained_with_its_status(self):
+        names = dict(re.findall(r'X\((?!NAME)([A-Z_]+), "(\w+)"', read("common/status.h")))
+        source = read("server/reply.c")
+        source = source[source.index("switch (st)"):]
+        http = {}
+        for cases, number in re.findall(r"((?:\s*(?:case ST_\w+|default):)+)\s*return (\d+);",
+                                        source):
+            for name in re.findall(r"ST_(\w+)|default", cases):
+                http[names.get(name)] = number
+        text = read("docs/errors.md")
+        answers, others = text.split("# Errors that are no answers")
+        told = dict(re.findall(r"^## (\w+)\n\nHTTP (\d+)\. ", answers, re.M))
+        for code, number in told.items():
+            self.assertEqual(number, http.get(code, http[None]), code)
+        told = set(told) | set(re.findall(r"^## (\w+)$", others, re.M))
+        self.assertEqual(told, set(names.values()) - {"ok", "end", "client_gone"})
 
 
 if __name__ == "__main__":

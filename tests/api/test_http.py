@@ -9,7 +9,7 @@ from daemon import (JPEG, Daemon, as_json, face, multipart, read_all, small_face
                     wait_for)
 
 PICTURE = small_face("obama.jpg")
-HEAD = b"Host: x\r\nContent-Type: image/jpeg\r\n"
+HEAD = b"Host: localhost\r\nContent-Type: image/jpeg\r\n"
 TIMEOUT_MS = 900
 
 
@@ -46,7 +46,7 @@ class Protocol(unittest.TestCase):
         r = self.one("PUT", "/verify")
         self.assertEqual((r.status, r.headers["Allow"]), (405, "POST"))
         self.assertEqual(self.one("GET", "/verify").status, 405)
-        self.expect(self.d.raw(b"BREW /people HTTP/1.1\r\nHost: x\r\n\r\n"), 501)
+        self.expect(self.d.raw(b"BREW /people HTTP/1.1\r\nHost: localhost\r\n\r\n"), 501)
 
     def test_unknown_and_repeated_parameters(self):
         for path in ("/people?colour=red", "/logs?limit=1&limit=2", "/people?limit=0",
@@ -67,7 +67,7 @@ class Protocol(unittest.TestCase):
     def test_lengths_that_are_none_or_two(self):
         for value in (b"-1", b"3x", b"0x10"):
             self.expect(self.d.raw(post(b"Content-Length: " + value + b"\r\n")), 400)
-        smuggled = b"\xff\xd8\xffGET /people HTTP/1.1\r\nHost: x\r\n\r\n"
+        smuggled = b"\xff\xd8\xffGET /people HTTP/1.1\r\nHost: localhost\r\n\r\n"
         raw = self.d.raw(post(b"Content-Length: 3\r\nContent-Length: 40\r\n") + smuggled)
         self.expect(raw, 400)
         self.assertEqual(raw.count(b"HTTP/1.1 "), 1)
@@ -162,7 +162,7 @@ class Protocol(unittest.TestCase):
             s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             try:
                 for _ in range(20000):
-                    s.send(b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n", socket.MSG_DONTWAIT)
+                    s.send(b"GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n", socket.MSG_DONTWAIT)
             except OSError:
                 pass  # all buffers are full
             self.assertEqual(self.one("GET", "/healthz").status, 200)
@@ -173,34 +173,34 @@ class Protocol(unittest.TestCase):
             for _ in range(20):
                 s.sendall(post(b"Content-Length: 3\r\n") + b"\xff\xd8\xff")
                 self.assertEqual(status_of(s.recv(10000)), 422)
-            s.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            s.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             self.expect(read_all(s), 200)
 
     def test_pipelined_requests_are_answered_in_order(self):
-        raw = self.d.raw(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
-                         b"GET /nope HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        raw = self.d.raw(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                         b"GET /nope HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         self.assertLess(raw.find(b" 200 OK"), raw.find(b" 404 "))
         self.assertIn(b" 200 OK", raw)
 
     def test_oversized_heads(self):
-        self.expect(self.d.raw(b"GET /people HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20000
+        self.expect(self.d.raw(b"GET /people HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 20000
                                + b"\r\n\r\n"), 431)
-        self.expect(self.d.raw(b"GET /people HTTP/1.1\r\nHost: x\r\n"
+        self.expect(self.d.raw(b"GET /people HTTP/1.1\r\nHost: localhost\r\n"
                                + b"".join(b"X%d: y\r\n" % i for i in range(2000)) + b"\r\n"), 431)
         self.expect(self.d.raw(b"GET /people?after=" + b"a" * 20000
-                               + b" HTTP/1.1\r\nHost: x\r\n\r\n"), 414)
+                               + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"), 414)
         self.expect(self.d.raw(b"GET /people/" + b"a" * 5000
-                               + b" HTTP/1.1\r\nHost: x\r\n\r\n"), 414, "uri_too_long")
+                               + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"), 414, "uri_too_long")
         # The library has no room left to say so and closes at the deadline.
         start = time.monotonic()
         raw = self.d.raw(b"GET /people?" + b"&".join(b"a%d=1" % i for i in range(900))
-                         + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+                         + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
         self.assertIn(status_of(raw), (0, 400, 414, 431))
         self.assertLess(time.monotonic() - start, 2 * TIMEOUT_MS / 1000 + 1.5)
 
     def test_headers_that_are_odd(self):
         end = b"Connection: close\r\n\r\n"
-        get = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+        get = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
         self.expect(self.d.raw(get + b"Host: y\r\n\r\n"), 400)
         self.expect(self.d.raw(get + b"X-\0A: b\r\n\r\n"), 400)
         # Tolerated, as there is nothing in them that could mean two things.
@@ -215,13 +215,13 @@ class Protocol(unittest.TestCase):
 
     def test_a_nul_in_a_header_ends_its_value_and_hides_nothing(self):
         raw = self.d.raw(post(b"Content-Length: 3\0 40\r\n")
-                         + b"\xff\xd8\xffGET /nope HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                         + b"\xff\xd8\xffGET /nope HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         self.expect(raw, 422, None)
         self.assertEqual([status_of(raw[i:]) for i in range(len(raw))
                           if raw.startswith(b"HTTP/1.1 ", i)], [422, 404])
 
     def test_other_protocols(self):
-        self.expect(self.d.raw(b"GET / HTTP/3.0\r\nHost: x\r\n\r\n"), 505)
+        self.expect(self.d.raw(b"GET / HTTP/3.0\r\nHost: localhost\r\n\r\n"), 505)
         self.assertIn(status_of(self.d.raw(b"GET /people\r\n\r\n")), (0, 400))
         self.d.raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(100))
         self.expect(self.d.raw(b"GET /people HTTP/1.1\r\n\r\n"), 400)
@@ -232,9 +232,9 @@ class Protocol(unittest.TestCase):
                      b"/people/%E2%80%AEx", b"/people/" + b"a" * 65, b"/people/" + b"a" * 4000,
                      b"/people/%20", b"/logs/%201", b"/logs/+1", b"/logs/0", b"/logs/1x",
                      b"/logs/" + b"9" * 19):
-            self.expect(self.d.raw(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n\r\n"), 400)
+            self.expect(self.d.raw(b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"), 400)
         for path in (b"/people/", b"/people/../healthz", b"/people/a%2fb", b"http://x/people", b"*"):
-            self.expect(self.d.raw(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n"
+            self.expect(self.d.raw(b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\n"
                                    b"Connection: close\r\n\r\n"), 404)
 
     def test_content_types(self):
@@ -329,13 +329,13 @@ class Crowds(unittest.TestCase):
         with Daemon(connections_per_ip=3) as d:
             held = [d.connect() for _ in range(3)]
             for s in held:
-                s.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+                s.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 self.assertEqual(status_of(s.recv(1000)), 200)
-            self.assertEqual(d.raw(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"), b"")
+            self.assertEqual(d.raw(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"), b"")
             for s in held:
                 s.close()
             self.assertTrue(wait_for(
-                lambda: status_of(d.raw(b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+                lambda: status_of(d.raw(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
                                         b"Connection: close\r\n\r\n")) == 200))
 
     def test_clients_that_leave_while_their_picture_is_worked_on(self):

@@ -29,7 +29,7 @@ class Kill(unittest.TestCase):
                 who = f"p{self.made}"
             c = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
             try:
-                c.request("POST", f"/enroll?person_id={who}&name=n-{who}", self.picture, JPEG)
+                c.request("POST", f"/enroll?duplicate=allow&person_id={who}&name=n-{who}", self.picture, JPEG)
                 status = c.getresponse().status
             except (OSError, http.client.HTTPException):
                 return

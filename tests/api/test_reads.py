@@ -73,7 +73,7 @@ class Waiting(unittest.TestCase):
     def test_reads_of_the_store_are_the_workers_and_health_is_not(self):
         with Daemon(workers=1, queue_max=0, request_timeout_ms=20000) as d:
             with d.connect() as s:
-                s.sendall(b"POST /verify?person_id=p HTTP/1.1\r\nHost: x\r\n"
+                s.sendall(b"POST /verify?person_id=p HTTP/1.1\r\nHost: localhost\r\n"
                           b"Content-Type: image/jpeg\r\nContent-Length: 5000\r\n"
                           b"Expect: 100-continue\r\n\r\n")
                 self.assertEqual(status_of(s.recv(100)), 100)  # it has the only place

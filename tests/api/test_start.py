@@ -106,7 +106,7 @@ class Start(unittest.TestCase):
     def test_more_templates_than_the_gallery_holds(self):
         with Daemon(self.dir, min_face_px=60) as d:
             for i in range(3):
-                d.post(f"/enroll?person_id=p{i}", small_face("obama.jpg"))
+                d.post(f"/enroll?duplicate=allow&person_id=p{i}", small_face("obama.jpg"))
         self.refuse(CANNOT_START, "gallery_max", gallery_max="2")
 
     def test_the_database_is_for_its_owner_alone(self):

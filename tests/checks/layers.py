@@ -35,6 +35,8 @@ LIBRARY = {
     "jerror.h": {"engine"},
     "sqlite3.h": {"db"},
     "microhttpd.h": {"server"},
+    "nettle/sha2.h": {"server"},
+    "nettle/memops.h": {"server"},
     "jansson.h": {"server", "cli"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)

@@ -7,9 +7,13 @@
  *   progressive          many scans
  *   twice                the photograph at both sides
  *   turned=N             stored so that EXIF orientation N shows it upright
+ *   light=N              percent of its brightness
+ *   blur=N               each pixel the mean of 2N + 1 by 2N + 1
+ *   tilt=N shift=N       turned by N degrees, then moved left by N pixels
  *   noise=N quality=N    the noise's height and the quality, 16 and 98
  * Without a photograph (-) there is noise of every height alone.
  */
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -26,7 +30,7 @@ struct photo {
 struct canvas {
 	unsigned width, height; /* upright */
 	bool twice;
-	int noise, quality, turned;
+	int noise, quality, turned, light, blur, tilt, shift;
 	uint32_t state; /* of the noise */
 	J_COLOR_SPACE colours;
 	bool progressive;
@@ -67,22 +71,46 @@ static int with_noise(struct canvas *c, int v)
 	return v < 0 ? 0 : v > 255 ? 255 : v;
 }
 
+/* The photograph's pixel at a place of the upright picture, or NULL. */
+static const uint8_t *pixel(const struct canvas *c, const struct photo *p,
+			    int x, int y)
+{
+	int wide = p->rgb ? (int)(p->width * c->height / p->height) : 0;
+	int width = (int)c->width, height = (int)c->height;
+	int left = c->twice ? 0 : (width - wide) / 2;
+
+	if (c->twice && x >= width / 2)
+		left = width - wide;
+	if (wide > width || x < left || x >= left + wide || y < 0 ||
+	    y >= height)
+		return NULL;
+	return p->rgb + ((size_t)y * p->height / c->height * p->width +
+			 (size_t)(x - left) * p->width / (size_t)wide) *
+				3;
+}
+
 /* The pixel of the upright picture. */
 static void upright(struct canvas *c, const struct photo *p, unsigned x,
 		    unsigned y, uint8_t rgb[3])
 {
-	unsigned wide = p->rgb ? p->width * c->height / p->height : 0;
-	unsigned left = c->twice ? 0 : (c->width - wide) / 2;
-	const uint8_t *src = NULL;
+	double turn = c->tilt * 3.14159265358979 / 180;
+	double dx = (double)x + c->shift - c->width / 2.0;
+	double dy = (double)y - c->height / 2.0;
+	int cx = (int)x + c->shift, cy = (int)y, sums[3] = { 0 }, n = 0;
 
-	if (c->twice && x >= c->width / 2)
-		left = c->width - wide;
-	if (wide <= c->width && x >= left && x < left + wide)
-		src = p->rgb + ((size_t)(y * p->height / c->height) * p->width +
-				(x - left) * p->width / wide) *
-				       3;
+	if (c->tilt != 0) {
+		cx = (int)(c->width / 2.0 + dx * cos(turn) + dy * sin(turn));
+		cy = (int)(c->height / 2.0 - dx * sin(turn) + dy * cos(turn));
+	}
+	for (int v = cy - c->blur; v <= cy + c->blur; v++)
+		for (int u = cx - c->blur; u <= cx + c->blur; u++, n++) {
+			const uint8_t *src = pixel(c, p, u, v);
+
+			for (int i = 0; i < 3; i++)
+				sums[i] += src ? src[i] : 90;
+		}
 	for (int i = 0; i < 3; i++)
-		rgb[i] = (uint8_t)with_noise(c, src ? src[i] : 90);
+		rgb[i] = (uint8_t)with_noise(c, sums[i] / n * c->light / 100);
 }
 
 /* The pixel as the file stores it. */
@@ -174,6 +202,10 @@ static bool option(struct canvas *c, const char *text)
 		c->twice = true;
 	else
 		return sscanf(text, "turned=%d", &c->turned) == 1 ||
+		       sscanf(text, "light=%d", &c->light) == 1 ||
+		       sscanf(text, "blur=%d", &c->blur) == 1 ||
+		       sscanf(text, "tilt=%d", &c->tilt) == 1 ||
+		       sscanf(text, "shift=%d", &c->shift) == 1 ||
 		       sscanf(text, "noise=%d", &c->noise) == 1 ||
 		       sscanf(text, "quality=%d", &c->quality) == 1;
 	return true;
@@ -181,9 +213,11 @@ static bool option(struct canvas *c, const char *text)
 
 int main(int argc, char **argv)
 {
-	struct canvas c = {
-		.noise = 16, .quality = 98, .state = 1, .colours = JCS_YCbCr
-	};
+	struct canvas c = { .light = 100,
+			    .noise = 16,
+			    .quality = 98,
+			    .state = 1,
+			    .colours = JCS_YCbCr };
 	struct photo p = { 0 };
 	bool ok = argc >= 5;
 

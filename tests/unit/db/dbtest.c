@@ -50,7 +50,9 @@ struct db_options test_options(void)
 	return (struct db_options){ .dir = test_dir,
 				    .cache_bytes = test_cache_bytes,
 				    .heap_bytes = 2 * 1024 * 1024,
-				    .log_max_rows = 1000 };
+				    .log_max_rows = 1000,
+				    .people_max = 100000,
+				    .doors_max = 4 };
 }
 
 struct db *test_open(void)
@@ -100,8 +102,15 @@ enum status test_enroll(struct db *db, const char *id, const char *name,
 
 	for (unsigned i = 0; i < TEST_PER_PERSON; i++)
 		test_template(id, i, &t[i]);
-	return db_enroll(db, id, name, replace, TEST_MODEL, t, TEST_PER_PERSON,
-			 1700000000000, &key, ids, NULL);
+	return db_enroll(db,
+			 &(struct db_enrolment){ .person_id = id,
+						 .name = name,
+						 .replace = replace,
+						 .model_id = TEST_MODEL,
+						 .templates = t,
+						 .count = TEST_PER_PERSON,
+						 .now_ms = 1700000000000 },
+			 &key, ids, NULL);
 }
 
 struct match_event test_event(const char *person, const char *door,

@@ -25,10 +25,17 @@ START_TEST(enrolled_person_is_visible_at_once)
 
 	test_template("p-1", 0, &t[0]);
 	test_template("p-1", 1, &t[1]);
-	ck_assert_int_eq(db_enroll(db, "p-1", "Ada [1] 'x' ü", false,
-				   TEST_MODEL, t, 2, 1700000000123, &key, ids,
-				   NULL),
-			 ST_OK);
+	ck_assert_int_eq(
+		db_enroll(db,
+			  &(struct db_enrolment){ .person_id = "p-1",
+						  .name = "Ada [1] 'x' ü",
+						  .replace = false,
+						  .model_id = TEST_MODEL,
+						  .templates = t,
+						  .count = 2,
+						  .now_ms = 1700000000123 },
+			  &key, ids, NULL),
+		ST_OK);
 	p = get(db, "p-1");
 	ck_assert_str_eq(p.name, "Ada [1] 'x' ü");
 	ck_assert_str_eq(p.id, "p-1");
@@ -75,17 +82,33 @@ START_TEST(second_enrolment_appends_and_keeps_the_name)
 	ck_assert_int_eq(test_enroll(db, "p-1", "Ada", false), ST_OK);
 	key = get(db, "p-1").key;
 	test_template("p-1", 7, &t);
-	ck_assert_int_eq(db_enroll(db, "p-1", NULL, false, TEST_MODEL, &t, 1,
-				   1700000009999, &key2, &id, NULL),
-			 ST_OK);
+	ck_assert_int_eq(
+		db_enroll(db,
+			  &(struct db_enrolment){ .person_id = "p-1",
+						  .name = NULL,
+						  .replace = false,
+						  .model_id = TEST_MODEL,
+						  .templates = &t,
+						  .count = 1,
+						  .now_ms = 1700000009999 },
+			  &key2, &id, NULL),
+		ST_OK);
 	ck_assert_int_eq(key, key2);
 	ck_assert_int_eq(get(db, "p-1").templates, 3);
 	ck_assert_str_eq(get(db, "p-1").name, "Ada");
 	ck_assert_int_eq(get(db, "p-1").updated_ms, 1700000009999);
 	ck_assert_int_eq(get(db, "p-1").created_ms, 1700000000000);
-	ck_assert_int_eq(db_enroll(db, "p-1", "", false, TEST_MODEL, &t, 1,
-				   1700000009999, &key2, &id, NULL),
-			 ST_OK);
+	ck_assert_int_eq(
+		db_enroll(db,
+			  &(struct db_enrolment){ .person_id = "p-1",
+						  .name = "",
+						  .replace = false,
+						  .model_id = TEST_MODEL,
+						  .templates = &t,
+						  .count = 1,
+						  .now_ms = 1700000009999 },
+			  &key2, &id, NULL),
+		ST_OK);
 	ck_assert_str_eq(get(db, "p-1").name, "");
 	db_close(db);
 }
@@ -100,9 +123,17 @@ START_TEST(replace_removes_the_older_templates)
 	ck_assert_int_eq(test_enroll(db, "p-1", "Ada", false), ST_OK);
 	ck_assert_int_eq(test_enroll(db, "p-2", "Bob", false), ST_OK);
 	test_template("p-1", 7, &t);
-	ck_assert_int_eq(db_enroll(db, "p-1", NULL, true, TEST_MODEL, &t, 1, 1,
-				   &key, &id, NULL),
-			 ST_OK);
+	ck_assert_int_eq(
+		db_enroll(db,
+			  &(struct db_enrolment){ .person_id = "p-1",
+						  .name = NULL,
+						  .replace = true,
+						  .model_id = TEST_MODEL,
+						  .templates = &t,
+						  .count = 1,
+						  .now_ms = 1 },
+			  &key, &id, NULL),
+		ST_OK);
 	ck_assert_int_gt(id, 4);
 	ck_assert_int_eq(get(db, "p-1").templates, 1);
 	ck_assert_int_eq(get(db, "p-2").templates, TEST_PER_PERSON);
@@ -203,13 +234,29 @@ START_TEST(invalid_template_stores_nothing)
 		test_template("a", 0, &t[0]);
 		test_template("a", 1, &t[1]);
 		t[1].scale = bad[i];
-		ck_assert_int_eq(db_enroll(db, "a", NULL, false, TEST_MODEL, t,
-					   2, 1, &key, ids, NULL),
+		ck_assert_int_eq(db_enroll(db,
+					   &(struct db_enrolment){
+						   .person_id = "a",
+						   .name = NULL,
+						   .replace = false,
+						   .model_id = TEST_MODEL,
+						   .templates = t,
+						   .count = 2,
+						   .now_ms = 1 },
+					   &key, ids, NULL),
 				 ST_INTERNAL);
 	}
-	ck_assert_int_eq(db_enroll(db, "a", NULL, false, TEST_MODEL, t, 0, 1,
-				   &key, ids, NULL),
-			 ST_INTERNAL);
+	ck_assert_int_eq(
+		db_enroll(db,
+			  &(struct db_enrolment){ .person_id = "a",
+						  .name = NULL,
+						  .replace = false,
+						  .model_id = TEST_MODEL,
+						  .templates = t,
+						  .count = 0,
+						  .now_ms = 1 },
+			  &key, ids, NULL),
+		ST_INTERNAL);
 	ck_assert_int_eq(db_person_get(db, "a", &p, NULL), ST_NO_SUCH_PERSON);
 	db_close(db);
 }
@@ -225,9 +272,16 @@ START_TEST(failure_in_mid_enrolment_leaves_no_half_person)
 	int64_t key, id;
 
 	test_template("a", 0, &t);
-	ck_assert_int_eq(
-		db_enroll(db, "a", NULL, false, "", &t, 1, 1, &key, &id, &err),
-		ST_INTERNAL);
+	ck_assert_int_eq(db_enroll(db,
+				   &(struct db_enrolment){ .person_id = "a",
+							   .name = NULL,
+							   .replace = false,
+							   .model_id = "",
+							   .templates = &t,
+							   .count = 1,
+							   .now_ms = 1 },
+				   &key, &id, &err),
+			 ST_INTERNAL);
 	ck_assert_ptr_nonnull(strstr(err.text, "Storing the template"));
 	ck_assert_int_eq(db_person_get(db, "a", &p, NULL), ST_NO_SUCH_PERSON);
 	ck_assert_int_eq(test_enroll(db, "a", NULL, false), ST_OK);
@@ -260,9 +314,17 @@ START_TEST(walk_gives_one_model_and_stops_when_told)
 	ck_assert_int_eq(test_enroll(db, "a", NULL, false), ST_OK);
 	ck_assert_int_eq(test_enroll(db, "b", NULL, false), ST_OK);
 	test_template("a", 0, &t);
-	ck_assert_int_eq(db_enroll(db, "a", NULL, false, "other@2", &t, 1, 1,
-				   &key, &id, NULL),
-			 ST_OK);
+	ck_assert_int_eq(
+		db_enroll(db,
+			  &(struct db_enrolment){ .person_id = "a",
+						  .name = NULL,
+						  .replace = false,
+						  .model_id = "other@2",
+						  .templates = &t,
+						  .count = 1,
+						  .now_ms = 1 },
+			  &key, &id, NULL),
+		ST_OK);
 	ck_assert_int_eq(db_templates_each(db, TEST_MODEL, count_row, &c, NULL),
 			 ST_OK);
 	ck_assert_uint_eq(c.rows, 2 * TEST_PER_PERSON);

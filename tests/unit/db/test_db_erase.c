@@ -131,9 +131,17 @@ START_TEST(replaced_templates_leave_no_byte_in_any_file)
 	test_template("a", 0, &old);
 	test_template("a", 9, &fresh);
 	ck_assert(test_folder_holds(old.v, TEMPLATE_DIM));
-	ck_assert_int_eq(db_enroll(db, "a", NULL, true, TEST_MODEL, &fresh, 1,
-				   1, &key, &id, NULL),
-			 ST_OK);
+	ck_assert_int_eq(
+		db_enroll(db,
+			  &(struct db_enrolment){ .person_id = "a",
+						  .name = NULL,
+						  .replace = true,
+						  .model_id = TEST_MODEL,
+						  .templates = &fresh,
+						  .count = 1,
+						  .now_ms = 1 },
+			  &key, &id, NULL),
+		ST_OK);
 	ck_assert(!test_folder_holds(old.v, TEMPLATE_DIM));
 	ck_assert(test_folder_holds(fresh.v, TEMPLATE_DIM));
 	db_close(db);

@@ -49,7 +49,7 @@ static void assert_planned(struct recipe r)
 	unsigned width;
 
 	while (plan(m, room, &need, &width) == JPLAN_FITS) {
-		ck_assert_msg(decode_in(m.p, m.n, need) == ST_OK,
+		ck_assert_msg(decode_in(m.p, m.n, (size_t)need) == ST_OK,
 			      "%d x %d in %llu bytes: %s", r.width, r.height,
 			      (unsigned long long)need, err.text);
 		ck_assert_uint_eq(img.width_px, width);
@@ -59,7 +59,8 @@ static void assert_planned(struct recipe r)
 		room = need - 64;
 	}
 	ck_assert_uint_lt(room, POOL_BYTES - 64);
-	ck_assert_uint_eq(decode_in(m.p, m.n, room), ST_PICTURE_TOO_LARGE);
+	ck_assert_uint_eq(decode_in(m.p, m.n, (size_t)room),
+			  ST_PICTURE_TOO_LARGE);
 	ck_assert_int_eq(err.limit, (int64_t)room);
 	ck_assert_int_eq(err.found, (int64_t)need);
 	free(m.p);

@@ -31,13 +31,14 @@ struct guarded {
 	uint8_t *map;
 	size_t map_bytes;
 	uint8_t *p;
+	size_t bytes;
 };
 
 static struct guarded guard(size_t bytes)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	size_t whole = (bytes + page - 1) / page * page;
-	struct guarded g = { .map_bytes = whole + page };
+	struct guarded g = { .map_bytes = whole + page, .bytes = bytes };
 
 	g.map = mmap(NULL, g.map_bytes, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -52,6 +53,14 @@ static struct guarded guard(size_t bytes)
 static void drop(struct guarded g)
 {
 	munmap(g.map, g.map_bytes);
+}
+
+/* Weights as the loader lets them through: none is -128. */
+static void no_lowest(struct guarded w)
+{
+	for (size_t i = 0; i < w.bytes; i++)
+		if ((int8_t)w.p[i] == -128)
+			w.p[i] = 0x81;
 }
 
 static size_t round16(size_t n)
@@ -126,9 +135,14 @@ static void compare_gemm(const struct k_table *level, enum fgm_type in,
 	want = guard(bytes);
 	memcpy(got.p, want.p, bytes);
 	res = guard((g.residual_step * (g.pixels - 1) + g.channels) * e);
+	no_lowest(w);
 	if (in == FGM_S16) /* the loader's bound on sums */
 		for (size_t i = 0; i < round16(g.channels) * g.groups * 4; i++)
 			w.p[i] = (uint8_t)(int8_t)((int8_t)w.p[i] / 2);
+	else if (rnd() % 8 == 0) { /* the largest sum of two products */
+		memset(a.p, 0x80, a.bytes);
+		memset(w.p, 0x81, w.bytes);
+	}
 	g.in = a.p;
 	g.weights = (const int8_t *)w.p;
 	g.residual = out != FGM_F32 && rnd() % 2 ? res.p : NULL;
@@ -157,12 +171,14 @@ static void compare_gemm(const struct k_table *level, enum fgm_type in,
 	drop_channels(&c);
 }
 
-/* Random floats between -1 and 1. */
-static void make_floats(struct guarded g, size_t n)
+/* Random floats between -unit and unit, zeros of both signs among them. */
+static void make_floats(struct guarded g, size_t n, float unit)
 {
 	for (size_t i = 0; i < n; i++) {
-		float v = (float)(rnd() % 20001) / 10000.0f - 1.0f;
+		float v = ((float)(rnd() % 20001) / 10000.0f - 1.0f) * unit;
 
+		if (rnd() % 16 == 0)
+			v *= 0.0f;
 		memcpy(g.p + 4 * i, &v, 4);
 	}
 }
@@ -175,18 +191,20 @@ static void compare_f32(const struct k_table *level)
 	size_t padded = round16(g.channels), n, taps = between(1, 9);
 	struct guarded a, w, bias, slope, got, want, in[9];
 	const float *at[9];
+	/* Now and then so small that products are below the normal floats. */
+	float unit = rnd() % 4 ? 1.0f : 0x1p-70f;
 
 	g.in_step = g.k + between(0, 3);
 	g.out_step = g.channels + between(0, 5);
 	n = g.in_step * (g.pixels - 1) + g.k;
 	a = guard(n * 4);
-	make_floats(a, n);
+	make_floats(a, n, unit);
 	w = guard(padded * g.k * 4);
-	make_floats(w, padded * g.k);
+	make_floats(w, padded * g.k, unit);
 	bias = guard(padded * 4);
-	make_floats(bias, padded);
+	make_floats(bias, padded, unit * unit);
 	slope = guard(padded * 4);
-	make_floats(slope, padded);
+	make_floats(slope, padded, 1.0f);
 	n = g.out_step * (g.pixels - 1) + g.channels;
 	got = guard(n * 4);
 	want = guard(n * 4);
@@ -204,7 +222,7 @@ static void compare_f32(const struct k_table *level)
 		      level->name, g.pixels, g.k, g.channels);
 	for (size_t t = 0; t < taps; t++) {
 		in[t] = guard(g.channels * 4);
-		make_floats(in[t], g.channels);
+		make_floats(in[t], g.channels, unit * unit);
 		at[t] = (const void *)in[t].p;
 	}
 	k_table_scalar.maxpool_f32(at, taps, g.channels, (void *)want.p);
@@ -242,9 +260,7 @@ static void compare_depthwise(const struct k_table *level)
 	d.weight_step = round16(d.channels);
 	taps = d.kernel_h * d.kernel_w;
 	w = guard(d.weight_step * taps);
-	for (size_t i = 0; i < d.weight_step * taps; i++)
-		if ((int8_t)w.p[i] == -128)
-			w.p[i] = 0x81;
+	no_lowest(w);
 	bytes = (d.out_pixels - 1) * d.in_step +
 		(d.kernel_w - 1) * d.pixel_step + d.channels;
 	for (size_t ky = 0; ky < d.kernel_h; ky++) {

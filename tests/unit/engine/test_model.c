@@ -278,6 +278,24 @@ START_TEST(sums_that_could_leave_int32_are_refused)
 }
 END_TEST
 
+/* The first layer of the file takes int8. */
+START_TEST(a_weight_of_minus_128_is_refused)
+{
+	const struct fgm_header *h = (const void *)file;
+	const struct fgm_layer *l = (const void *)(file + h->layers_off);
+	struct errinfo err;
+
+	ck_assert_uint_eq(l->in_type, FGM_S8);
+	file[l->weights_off + l->weights_bytes - 1] = (uint8_t)-127;
+	mend();
+	ck_assert_uint_eq(view(&err), ST_OK);
+	file[l->weights_off + l->weights_bytes - 1] = (uint8_t)-128;
+	mend();
+	ck_assert_uint_eq(view(&err), ST_BAD_MODEL);
+	ck_assert_ptr_nonnull(strstr(err.text, "-128"));
+}
+END_TEST
+
 START_TEST(a_missing_file_and_a_folder_are_errors)
 {
 	struct errinfo err;
@@ -321,6 +339,7 @@ Suite *suite_model(void)
 	tcase_add_test(t, a_table_that_is_too_long_or_out_of_place_is_refused);
 	tcase_add_test(t, an_embedder_needs_both_tables);
 	tcase_add_test(t, sums_that_could_leave_int32_are_refused);
+	tcase_add_test(t, a_weight_of_minus_128_is_refused);
 	tcase_add_test(t, a_missing_file_and_a_folder_are_errors);
 	tcase_add_test(t, the_shipped_models_are_small_enough);
 	suite_add_tcase(s, t);

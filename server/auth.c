@@ -1,0 +1,307 @@
+#include "auth.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#include "engine_setup.h"
+#include "log.h"
+#include "router.h"
+
+/* Pairs of address and key that have failed lately. When the table is full the
+ * one that failed longest ago goes. */
+#define FAILURES_MAX 256
+
+struct failure {
+	uint8_t address[16];
+	char key_id[KEY_ID_CHARS + 1]; /* "" for all ids that are no key's */
+	unsigned count;		       /* 0: the row is free */
+	uint64_t last_us;
+};
+
+struct auth {
+	const struct config *cfg;
+	char path[PATH_MAX];
+	struct stat seen; /* of the file that keys were read from */
+	bool exists;	  /* there was a file */
+	bool keyless;
+	bool broken; /* the file could not be read; nobody gets in */
+	size_t count;
+	struct keystore_key *keys; /* keys_max */
+	struct failure failures[FAILURES_MAX];
+};
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* Looks before it reads: a file that is replaced in between is read again the
+ * next time. */
+static enum status refresh(struct auth *a, struct errinfo *err)
+{
+	struct stat now = { 0 };
+	bool exists = stat(a->path, &now) == 0;
+	enum status st;
+
+	if (!exists && errno != ENOENT)
+		st = err_set(err, ST_IO_ERROR, "cannot look for the keys: %s",
+			     strerror(errno));
+	else if (!a->broken && exists == a->exists &&
+		 (!exists || same_file(&now, &a->seen)))
+		return ST_OK;
+	else
+		st = keystore_load(a->cfg->data_dir, a->keys,
+				   (size_t)a->cfg->keys_max, &a->count, err);
+	a->broken = st != ST_OK;
+	a->exists = exists;
+	a->seen = now;
+	/* Once there was a key, losing the file opens nothing. */
+	if (st != ST_OK || a->count > 0)
+		a->keyless = false;
+	return st;
+}
+
+enum status auth_open(const struct config *cfg, struct auth **out,
+		      struct errinfo *err)
+{
+	struct auth *a = calloc(1, sizeof(*a));
+	enum status st = ST_OK;
+
+	*out = NULL;
+	if (a != NULL)
+		a->keys = calloc((size_t)cfg->keys_max, sizeof(*a->keys));
+	if (a == NULL || a->keys == NULL) {
+		free(a);
+		return err_set(err, ST_NO_MEMORY, "no memory for the keys");
+	}
+	a->cfg = cfg;
+	a->keyless = true;
+	if (snprintf(a->path, sizeof(a->path), "%s/" KEYS_FILE,
+		     cfg->data_dir) >= (int)sizeof(a->path))
+		st = err_set(err, ST_IO_ERROR,
+			     "the path of the data folder is too long");
+	if (st == ST_OK)
+		st = refresh(a, err);
+	if (st == ST_OK)
+		*out = a;
+	else
+		auth_close(a);
+	return st;
+}
+
+void auth_close(struct auth *a)
+{
+	if (a == NULL)
+		return;
+	free(a->keys);
+	free(a);
+}
+
+bool auth_keyless(const struct auth *a)
+{
+	return a->keyless;
+}
+
+/* ---- failures ---- */
+
+/* The client's address; of IPv6 the network of 64 bits, since one client has
+ * all addresses of it. */
+static void address_of(struct request *r, uint8_t out[16])
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		r->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const struct sockaddr *sa = info ? info->client_addr : NULL;
+
+	memset(out, 0, 16);
+	if (sa != NULL && sa->sa_family == AF_INET)
+		memcpy(out + 8,
+		       &((const struct sockaddr_in *)(const void *)sa)
+				->sin_addr,
+		       4);
+	else if (sa != NULL && sa->sa_family == AF_INET6)
+		memcpy(out,
+		       &((const struct sockaddr_in6 *)(const void *)sa)
+				->sin6_addr,
+		       8);
+}
+
+static struct failure *find_failure(struct auth *a, const uint8_t address[16],
+				    const char *key_id)
+{
+	for (size_t i = 0; i < FAILURES_MAX; i++) {
+		struct failure *f = &a->failures[i];
+
+		if (f->count > 0 && memcmp(f->address, address, 16) == 0 &&
+		    strcmp(f->key_id, key_id) == 0)
+			return f;
+	}
+	return NULL;
+}
+
+static void note_failure(struct auth *a, const uint8_t address[16],
+			 const char *key_id)
+{
+	struct failure *f = find_failure(a, address, key_id);
+
+	if (f == NULL) {
+		f = &a->failures[0];
+		for (size_t i = 1; i < FAILURES_MAX && f->count > 0; i++)
+			if (a->failures[i].count == 0 ||
+			    a->failures[i].last_us < f->last_us)
+				f = &a->failures[i];
+		memcpy(f->address, address, 16);
+		(void)snprintf(f->key_id, sizeof(f->key_id), "%s", key_id);
+		f->count = 0;
+	}
+	f->count++;
+	f->last_us = srv_now_us();
+	if (f->count == (unsigned)a->cfg->lockout_failures)
+		log_line(LOG_WARN, "locked_out", "key_id=\"%s\" failures=%u",
+			 key_id, f->count);
+}
+
+/* Seconds that the pair must still wait, 0 for none. */
+static unsigned wait_s(struct auth *a, struct failure *f)
+{
+	uint64_t span = (uint64_t)a->cfg->lockout_s * 1000000;
+	uint64_t since;
+
+	if (f == NULL)
+		return 0;
+	since = srv_now_us() - f->last_us;
+	if (since >= span) {
+		f->count = 0; /* forgiven */
+		return 0;
+	}
+	if (f->count < (unsigned)a->cfg->lockout_failures)
+		return 0;
+	return (unsigned)((span - since + 999999) / 1000000);
+}
+
+/* ---- the key of a request ---- */
+
+/* The key of the headers, or NULL. */
+static enum status given_key(struct request *r, const char **out)
+{
+	const char *bearer = MHD_lookup_connection_value(
+		r->connection, MHD_HEADER_KIND, "Authorization");
+	const char *plain = MHD_lookup_connection_value(
+		r->connection, MHD_HEADER_KIND, "X-Api-Key");
+
+	*out = plain;
+	if (bearer == NULL || strncasecmp(bearer, "Bearer ", 7) != 0)
+		return ST_OK;
+	bearer += 7 + strspn(bearer + 7, " ");
+	if (plain != NULL && strcmp(plain, bearer) != 0)
+		return err_set(&r->err, ST_BAD_REQUEST,
+			       "Authorization and X-Api-Key give two keys");
+	*out = bearer;
+	return ST_OK;
+}
+
+static bool on_loopback(const char *host)
+{
+	static const char *const names[] = { "localhost", "127.0.0.1",
+					     "[::1]" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		size_t n = strlen(names[i]);
+
+		if (strncasecmp(host, names[i], n) == 0 &&
+		    (host[n] == '\0' || host[n] == ':'))
+			return true;
+	}
+	return false;
+}
+
+/* Without keys, whoever is on this machine is trusted, and a web browser on it
+ * runs the pages of strangers: neither their forms nor names of theirs that
+ * lead here count. */
+static enum status check_keyless(struct request *r)
+{
+	const char *host = MHD_lookup_connection_value(r->connection,
+						       MHD_HEADER_KIND, "Host");
+	const char *origin = MHD_lookup_connection_value(
+		r->connection, MHD_HEADER_KIND, "Origin");
+
+	if (host != NULL && !on_loopback(host))
+		return err_set(&r->err, ST_NO_KEY,
+			       "without keys only localhost is served, by that "
+			       "name");
+	if (origin != NULL &&
+	    (host == NULL || strncasecmp(origin, "http://", 7) != 0 ||
+	     strcasecmp(origin + 7, host) != 0))
+		return err_set(&r->err, ST_NO_KEY,
+			       "without keys no other site's page is served");
+	r->role = ROLE_ADMIN;
+	return ST_OK;
+}
+
+static enum status check_key(struct auth *a, struct request *r,
+			     const char *text)
+{
+	const struct keystore_key *k = keystore_named(a->keys, a->count, text);
+	const char *id = k ? k->id : "";
+	uint8_t address[16];
+	struct failure *f;
+
+	address_of(r, address);
+	f = find_failure(a, address, id);
+	r->retry_s = wait_s(a, f);
+	if (r->retry_s > 0)
+		return err_set(&r->err, ST_LOCKED_OUT,
+			       "too many wrong keys from this address");
+	if (k == NULL || !keystore_is(k, text)) {
+		note_failure(a, address, id);
+		return err_set(&r->err, ST_NO_KEY, "this is no valid key");
+	}
+	if (f != NULL)
+		f->count = 0;
+	r->role = k->role;
+	(void)snprintf(r->key_id, sizeof(r->key_id), "%s", k->id);
+	return ST_OK;
+}
+
+enum status auth_check(struct auth *a, struct request *r)
+{
+	const char *text;
+	struct errinfo why;
+	bool was_broken = a->broken;
+	enum status st;
+
+	if (r->route->roles == 0)
+		return ST_OK;
+	err_clear(&why);
+	if (refresh(a, &why) != ST_OK) {
+		if (!was_broken)
+			log_line(LOG_ERROR, "keys_unreadable", "reason=\"%s\"",
+				 why.text);
+		return err_set(&r->err, ST_NOT_READY,
+			       "the keys cannot be read");
+	}
+	if (a->keyless)
+		return check_keyless(r);
+	st = given_key(r, &text);
+	if (st != ST_OK)
+		return st;
+	if (text == NULL)
+		return err_set(&r->err, ST_NO_KEY,
+			       "send Authorization: Bearer KEY or X-Api-Key: "
+			       "KEY");
+	st = check_key(a, r, text);
+	if (st == ST_OK && r->role != ROLE_ADMIN &&
+	    (r->route->roles & r->role) == 0)
+		st = err_set(&r->err, ST_WRONG_ROLE,
+			     "a key with the role %s may not do this",
+			     keystore_role_word(r->role));
+	return st;
+}

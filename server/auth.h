@@ -1,0 +1,29 @@
+/* Who asks, and whether they may: decided from the headers alone, before a
+ * byte of the body is read.
+ *
+ * Threads: all of it belongs to the network thread. Memory: one block at open
+ * for keys_max keys and a fixed table of failures. */
+#ifndef FACEGATE_AUTH_H
+#define FACEGATE_AUTH_H
+
+#include "config.h"
+#include "request.h"
+
+struct auth;
+
+/* Reads the keys of cfg->data_dir. cfg must outlive it. */
+enum status auth_open(const struct config *cfg, struct auth **out,
+		      struct errinfo *err) MUST_CHECK;
+void auth_close(struct auth *a); /* NULL is fine */
+
+/* True while there has never been a key: everybody on this machine, and
+ * nobody else, may do everything. */
+bool auth_keyless(const struct auth *a);
+
+/* Sets r->role and r->key_id for r->route. Keys that were added or revoked
+ * since count from the next call on. ST_NO_KEY, ST_WRONG_ROLE, ST_LOCKED_OUT
+ * (r->retry_s is set), ST_BAD_REQUEST for two keys that differ, ST_NOT_READY
+ * when the keys cannot be read. */
+enum status auth_check(struct auth *a, struct request *r) MUST_CHECK;
+
+#endif

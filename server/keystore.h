@@ -1,0 +1,68 @@
+/* API keys: a small text file in the data folder, one line a key, written by
+ * the command line tool and read by the daemon, also while both run.
+ *
+ * A key is "fg_" + 8 hexadecimal digits, its public id, + "_" + 64 digits, 256
+ * random bits. The file holds the SHA-256 of that text and never the key.
+ * Threads: no state; a file that changes is replaced as a whole, under a lock
+ * between processes. */
+#ifndef FACEGATE_KEYSTORE_H
+#define FACEGATE_KEYSTORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "status.h"
+
+/* Who may do what is in router.c. An admin may do everything. */
+enum role {
+	ROLE_DOOR = 1,
+	ROLE_KIOSK = 2,
+	ROLE_AUDITOR = 4,
+	ROLE_ADMIN = 8,
+	ROLE_ANY = 15
+};
+
+#define KEY_ID_CHARS   8
+#define KEY_TEXT_CHARS (3 + KEY_ID_CHARS + 1 + 64)
+#define KEY_LABEL_MAX  64 /* bytes of UTF-8 without control characters */
+#define KEYS_FILE      "keys"
+
+struct keystore_key {
+	char id[KEY_ID_CHARS + 1];
+	char label[KEY_LABEL_MAX + 1]; /* what it is for; "" for none */
+	uint8_t hash[32];
+	enum role role; /* one bit */
+	int64_t created_ms;
+};
+
+/* "door", "kiosk", "auditor", "admin"; NULL for none of them. */
+const char *keystore_role_word(enum role role);
+bool keystore_role_named(const char *word, enum role *out);
+
+/* Reads dir's keys; none when there is no file yet. ST_BAD_CONFIG when the
+ * file is damaged or holds more than cap, ST_IO_ERROR when it cannot be read.
+ */
+enum status keystore_load(const char *dir, struct keystore_key *keys,
+			  size_t cap, size_t *count,
+			  struct errinfo *err) MUST_CHECK;
+
+/* Makes a key and stores its hash; text is the only copy of the key itself.
+ * At most max keys. ST_BAD_REQUEST for a label that is not one; ST_BAD_CONFIG
+ * when max is reached; ST_IO_ERROR, ST_DISK_FULL, ST_NO_MEMORY. */
+enum status keystore_add(const char *dir, size_t max, enum role role,
+			 const char *label, int64_t now_ms,
+			 char text[KEY_TEXT_CHARS + 1],
+			 struct errinfo *err) MUST_CHECK;
+/* ST_BAD_REQUEST when no key has this id. */
+enum status keystore_revoke(const char *dir, size_t max, const char *id,
+			    struct errinfo *err) MUST_CHECK;
+
+/* The key with the id that text carries, or NULL: for the id alone, which is
+ * no secret. */
+const struct keystore_key *keystore_named(const struct keystore_key *keys,
+					  size_t count, const char *text);
+/* Whether text is this very key; takes the same time for every text. */
+bool keystore_is(const struct keystore_key *key, const char *text);
+
+#endif

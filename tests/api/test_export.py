@@ -1,0 +1,147 @@
+"""The match log in both directions, and as a stream of CSV or JSON lines."""
+
+import csv
+import io
+import json
+import os
+import sqlite3
+import tempfile
+import shutil
+import time
+import unittest
+
+from daemon import Daemon, read_all, sanitized, small_face, wait_for
+
+ROWS = 6000
+A1 = small_face("obama.jpg")
+CSV, LINES = {"Accept": "text/csv"}, {"Accept": "application/x-ndjson"}
+
+
+class Export(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.dir = tempfile.mkdtemp(prefix="facegate-api-")
+        with Daemon(cls.dir):
+            pass
+        db = sqlite3.connect(os.path.join(cls.dir, "facegate.db"))
+        db.executemany(
+            "INSERT INTO match_log(at_ms, route, person_id, door_id, decision, reason, score, "
+            "threshold, model_id, request_id, total_us, pool_peak_bytes) "
+            "VALUES(?, 'verify', ?, ?, ?, ?, ?, 0.5, 'm@1', ?, 1230, 1000000)",
+            ((1700000000000 + i, f"p{i % 7}", "north" if i % 2 else "", "allow" if i % 3 else "deny",
+              "match" if i % 3 else "no_face", 0.75 if i % 3 else None, f"r-{i}")
+             for i in range(ROWS)))
+        db.commit()
+        db.close()
+        cls.d = Daemon(cls.dir, workers=1, request_timeout_ms=1500)
+
+    @classmethod
+    def tearDownClass(cls):
+        code, err = cls.d.stop()
+        shutil.rmtree(cls.dir)
+        assert (code, err) == (0, ""), err
+
+    def get(self, query, accept):
+        return self.d.request("GET", "/logs" + query, None, accept)
+
+    def test_the_whole_log_in_both_forms(self):
+        r = self.get("", LINES)
+        self.assertEqual((r.status, r.headers["Content-Type"]), (200, "application/x-ndjson"))
+        lines = [json.loads(x) for x in r.body.splitlines()]
+        self.assertEqual([x["log_id"] for x in lines], list(range(ROWS, 0, -1)))
+        self.assertEqual(lines[:50], self.d.get("/logs?limit=50").json["logs"])
+        r = self.get("", CSV)
+        self.assertEqual(r.headers["Content-Type"], "text/csv; charset=utf-8")
+        table = list(csv.DictReader(io.StringIO(r.body.decode(), newline="")))
+        self.assertEqual(len(table), ROWS)
+        for row, line in zip(table, lines):
+            self.assertEqual(list(row), list(line))
+            self.assertEqual(row["log_id"], str(line["log_id"]))
+            self.assertEqual(row["person_id"], line["person_id"])
+            self.assertEqual(row["door_id"], line["door_id"] or "")
+            self.assertEqual(float(row["score"]) if row["score"] else None, line["score"])
+
+    def test_filters_cursor_and_limit_hold_for_exports(self):
+        r = self.get("?door_id=north&decision=deny&after=0", LINES)
+        ids = [json.loads(x)["log_id"] for x in r.body.splitlines()]
+        self.assertEqual(ids, [i + 1 for i in range(ROWS) if i % 2 and i % 3 == 0])
+        for limit in (1, 63, 64, 65, 128):
+            r = self.get(f"?after=100&limit={limit}", LINES)
+            self.assertEqual([json.loads(x)["log_id"] for x in r.body.splitlines()],
+                             list(range(101, 101 + limit)))
+        self.assertEqual(self.get("?person_id=nobody", LINES).body, b"")
+        self.assertEqual(len(self.get("?person_id=nobody", CSV).body.splitlines()), 1)
+        self.assertEqual(self.get("?limit=0", CSV).status, 400)
+        self.assertEqual(self.get("?colour=red", CSV).status, 400)
+
+    def test_pages_go_both_ways(self):
+        j = self.d.get("/logs?after=5&limit=3").json
+        self.assertEqual(([x["log_id"] for x in j["logs"]], j["next"]), ([6, 7, 8], 8))
+        j = self.d.get(f"/logs?after={ROWS - 2}&limit=3").json
+        self.assertEqual(([x["log_id"] for x in j["logs"]], j["next"]), ([ROWS - 1, ROWS], None))
+        self.assertEqual(self.d.get("/logs?after=1&before=5").status, 400)
+        self.assertEqual(self.d.get("/logs?after=-1").status, 400)
+
+    def slow(self):
+        s = self.d.connect()
+        s.setsockopt(1, 8, 4096)  # SO_RCVBUF: little may lie in the kernel
+        s.sendall(b"GET /logs HTTP/1.1\r\nHost: localhost\r\nAccept: application/x-ndjson\r\n\r\n")
+        s.recv(100)
+        return s
+
+    def test_exports_that_are_not_read_hold_no_worker_and_end(self):
+        held = [self.slow(), self.slow()]
+        for s in held:
+            self.addCleanup(s.close)
+        r = self.get("", CSV)
+        self.assertEqual((r.status, r.json["code"]), (503, "busy"))
+        # The only worker goes on for everybody else.
+        self.assertEqual(self.d.post("/detect", A1).status, 200)
+        self.assertEqual(len(self.d.get("/logs?limit=2").json["logs"]), 2)
+        self.assertTrue(wait_for(lambda: self.get("?limit=1", CSV).status == 200, 10))
+        whole = len(self.get("", LINES).body)
+        for s in held:
+            self.assertLess(len(read_all(s)), whole)
+
+    def test_a_slow_reader_that_goes_on_gets_everything(self):
+        with self.slow() as s:
+            got = b""
+            until = time.monotonic() + 3  # twice the time of a request
+            while time.monotonic() < until:
+                got += s.recv(8192)
+                time.sleep(0.02)
+            got += read_all_until(s, b"\r\n0\r\n\r\n")
+        self.assertTrue(b'"r-0"' in got, len(got))
+
+    def test_memory_does_not_depend_on_the_length(self):
+        self.get("", CSV)
+        before = self.d.status("VmRSS")
+        for _ in range(2):
+            self.assertEqual(self.get("", LINES).status, 200)
+        if not sanitized():
+            self.assertLess(self.d.status("VmRSS") - before, 300)
+
+    def test_a_stop_in_the_middle_ends_in_order(self):
+        folder = tempfile.mkdtemp(prefix="facegate-api-")
+        self.addCleanup(shutil.rmtree, folder)
+        shutil.copy(os.path.join(self.dir, "facegate.db"), folder)
+        d = Daemon(folder, request_timeout_ms=600)
+        with d.connect() as s:
+            s.setsockopt(1, 8, 4096)
+            s.sendall(b"GET /logs HTTP/1.1\r\nHost: localhost\r\nAccept: text/csv\r\n\r\n")
+            s.recv(100)
+            self.assertEqual(d.stop(), (0, ""))
+
+
+def read_all_until(s, end):
+    out = b""
+    while not out.endswith(end):
+        part = s.recv(65536)
+        if not part:
+            break
+        out += part
+    return out
+
+
+if __name__ == "__main__":
+    unittest.main()
