@@ -223,7 +223,7 @@ def growth(options):
 def machine():
     with open("/proc/cpuinfo", encoding="utf-8") as f:
         model = next(line.split(":")[1].strip() for line in f if line.startswith("model name"))
-    return {"cpu": model, "cores": os.cpu_count(), "system": platform.platform(),
+    return {"cpu": model, "cores": os.cpu_count(), "system": f"{platform.system()} {platform.machine()}",
             "kernel_levels": levels(), "python": platform.python_version()}
 
 
