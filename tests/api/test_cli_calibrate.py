@@ -30,8 +30,8 @@ class Calibrate(Case):
         made = []
         with sqlite3.connect(self.folder / "facegate.db") as db:
             for p in range(1, people + 1):
-                db.execute("INSERT INTO people VALUES(?, ?, '', 0, 0)",
-                           (p, f"p{p}"))
+                db.execute("INSERT INTO people(key, id, name, created_ms, "
+                           "updated_ms) VALUES(?, ?, '', 0, 0)", (p, f"p{p}"))
                 v = [0.8 * c + rng.gauss(0, 1) for c in common]
                 for t in range(templates):
                     if t and t == templates - 1:
