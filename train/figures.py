@@ -154,7 +154,7 @@ def draw_roc(pairs, out):
 
 
 def draw_det(histograms, out):
-    plt.figure(figsize=(5, 4))
+    plt.figure(figsize=(6.5, 4))
     for name, (_, genuine, impostor) in histograms.items():
         fmr = impostor[::-1].cumsum() / impostor.sum()
         fnmr = 1 - genuine[::-1].cumsum() / genuine.sum()
