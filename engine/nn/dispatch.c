@@ -2,10 +2,23 @@
 #include <string.h>
 #if defined(__arm__) || defined(__aarch64__)
 #include <sys/auxv.h>
+#elif defined(__x86_64__)
+#include <cpuid.h>
 #endif
 
 #include "nn/kernels.h"
 #include "nn/levels.h"
+
+#if defined(__x86_64__)
+/* Older compilers' __builtin_cpu_supports does not know the name. The registers
+ * are those of AVX2. */
+static int has_avxvnni(void)
+{
+	unsigned a, b, c, d;
+
+	return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & (1u << 4));
+}
+#endif
 
 size_t k_available(const struct k_table *tables[K_LEVELS_MAX])
 {
@@ -18,7 +31,7 @@ size_t k_available(const struct k_table *tables[K_LEVELS_MAX])
 	__builtin_cpu_init();
 	if (__builtin_cpu_supports("avx2")) {
 		tables[n++] = &k_table_avx2;
-		if (__builtin_cpu_supports("avxvnni"))
+		if (has_avxvnni())
 			tables[n++] = &k_table_avxvnni;
 		if (__builtin_cpu_supports("avx512f") &&
 		    __builtin_cpu_supports("avx512bw") &&
