@@ -1,5 +1,4 @@
 /* Doors. The caller has checked what they hold; the store keeps it. */
-#include <math.h>
 
 #include "internal.h"
 
@@ -54,13 +53,6 @@ enum status db_door_delete(struct db *db, const char *id, struct errinfo *err)
 	return db_write_end(db, st, false, err);
 }
 
-static double column_number(sqlite3_stmt *s, int col)
-{
-	if (sqlite3_column_type(s, col) == SQLITE_NULL)
-		return (double)NAN;
-	return sqlite3_column_double(s, col);
-}
-
 static enum status read_door(sqlite3_stmt *s, struct db_door *d,
 			     struct errinfo *err)
 {
@@ -80,8 +72,8 @@ static enum status read_door(sqlite3_stmt *s, struct db_door *d,
 	for (size_t i = 0; st == ST_OK && i < sizeof texts / sizeof *texts; i++)
 		st = db_column_text(s, texts[i].col, texts[i].out, texts[i].cap,
 				    err);
-	d->target_fmr = column_number(s, 1);
-	d->min_score = column_number(s, 2);
+	d->target_fmr = db_column_number(s, 1);
+	d->min_score = db_column_number(s, 2);
 	d->updated_ms = sqlite3_column_int64(s, 7);
 	return st;
 }

@@ -150,6 +150,9 @@ int db_bind_text(sqlite3_stmt *s, int at, const char *text);
 enum status db_column_text(sqlite3_stmt *s, int col, char *out, size_t cap,
 			   struct errinfo *err) MUST_CHECK;
 
+/* A number, NaN where the column is NULL: SQLite stores NaN as NULL. */
+double db_column_number(sqlite3_stmt *s, int col);
+
 /* A write transaction: begin locks and opens it, end commits when st is ST_OK
  * and rolls back otherwise, unlocks and returns the first failure. With
  * wipe, what was deleted is gone from the files after the commit. */

@@ -85,13 +85,6 @@ enum status db_log_add(struct db *db, const struct match_event *ev, int64_t *id,
 	return st;
 }
 
-static double column_score(sqlite3_stmt *s, int col)
-{
-	if (sqlite3_column_type(s, col) == SQLITE_NULL)
-		return (double)NAN;
-	return sqlite3_column_double(s, col);
-}
-
 static enum status read_event(sqlite3_stmt *s, struct match_event *ev,
 			      struct errinfo *err)
 {
@@ -115,8 +108,8 @@ static enum status read_event(sqlite3_stmt *s, struct match_event *ev,
 				    err);
 	ev->id = sqlite3_column_int64(s, 0);
 	ev->at_ms = sqlite3_column_int64(s, 1);
-	ev->score = column_score(s, 7);
-	ev->threshold = column_score(s, 8);
+	ev->score = db_column_number(s, 7);
+	ev->threshold = db_column_number(s, 8);
 	ev->total_us = sqlite3_column_int64(s, 11);
 	ev->pool_peak_bytes = sqlite3_column_int64(s, 12);
 	return st;

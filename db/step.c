@@ -3,6 +3,7 @@
  * who holds which lock.
  */
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 #include "internal.h"
@@ -96,6 +97,13 @@ int db_bind_text(sqlite3_stmt *s, int at, const char *text)
 	if (!text)
 		return sqlite3_bind_null(s, at);
 	return sqlite3_bind_text(s, at, text, -1, SQLITE_STATIC);
+}
+
+double db_column_number(sqlite3_stmt *s, int col)
+{
+	if (sqlite3_column_type(s, col) == SQLITE_NULL)
+		return (double)NAN;
+	return sqlite3_column_double(s, col);
 }
 
 enum status db_column_text(sqlite3_stmt *s, int col, char *out, size_t cap,

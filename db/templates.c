@@ -95,9 +95,7 @@ enum status db_templates_list(struct db *db, const char *person_id,
 		struct db_template *t = &out[*count];
 
 		t->id = sqlite3_column_int64(s, 0);
-		t->quality = sqlite3_column_type(s, 2) == SQLITE_NULL
-				     ? (double)NAN
-				     : sqlite3_column_double(s, 2);
+		t->quality = db_column_number(s, 2);
 		t->created_ms = sqlite3_column_int64(s, 4);
 		st = db_column_text(s, 1, t->model_id, sizeof t->model_id, err);
 		if (st == ST_OK)
