@@ -67,6 +67,23 @@ done:
 	json_decref(quality);
 }
 
+/* What would keep this face from being enrolled, and the advice for it, as the
+ * refusal would say both. */
+static void add_advice(json_t *face, bool small, unsigned failed)
+{
+	json_t *names = reply_checks(failed);
+	const char *hint = NULL;
+
+	if (small)
+		json_array_insert_new(names, 0, json_string("inter_eye_px"));
+	if (small)
+		hint = facequality_hint(ST_FACE_TOO_SMALL, 0);
+	else if (failed != 0)
+		hint = facequality_hint(ST_LOW_QUALITY, failed);
+	json_object_set_new(face, "failed", names);
+	json_object_set_new(face, "hint", reply_text(hint));
+}
+
 void handle_detect(struct request *r, unsigned slot)
 {
 	struct picture p = { 0 };
@@ -80,14 +97,22 @@ void handle_detect(struct request *r, unsigned slot)
 	for (size_t i = 0; i < p.face_count; i++) {
 		json_t *f = picture_face_json(&p.faces[i]), *q;
 		struct facequality parts;
+		unsigned failed = 0;
 
 		q = json_pack(
 			"{s:o}", "inter_eye_px",
 			jsonvalue_real((double)p.faces[i].inter_eye_px, 1));
 		/* A face whose landmarks cannot be aligned has no parts. */
-		if (picture_measure(r, slot, &p, &p.faces[i], &parts) == ST_OK)
+		if (picture_measure(r, slot, &p, &p.faces[i], &parts) ==
+		    ST_OK) {
 			picture_add_parts(q, &parts);
+			failed = facequality_failed(&parts, &r->srv->cfg);
+		}
 		json_object_set_new(f, "quality", q);
+		add_advice(f,
+			   p.faces[i].inter_eye_px <
+				   (float)r->srv->cfg.min_inter_eye_px,
+			   failed);
 		json_array_append_new(faces, f);
 	}
 	err_clear(&r->err);

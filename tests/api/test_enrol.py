@@ -31,12 +31,14 @@ class Components(unittest.TestCase):
         hints = set()
         for name, options in SPOILT.items():
             spoilt = picture(*options)
-            q = self.d.post("/detect", spoilt).json["faces"][0]["quality"]
+            found = self.d.post("/detect", spoilt).json["faces"][0]
+            q = found["quality"]
             r = self.d.post("/enroll?person_id=a", spoilt)
             self.assertEqual((r.status, r.json["code"], r.json["part"]),
                              (422, "low_quality", "image[0]"), (name, q))
             self.assertEqual(r.json["failed"], [name], q)
             self.assertIn(name, r.json["detail"])
+            self.assertEqual((found["failed"], found["hint"]), (r.json["failed"], r.json["hint"]))
             hints.add(r.json["hint"])
         self.assertEqual(len(hints), len(SPOILT))
         self.assertEqual(self.d.get("/people/a").json["templates"], 1)
@@ -63,6 +65,15 @@ class Components(unittest.TestCase):
             self.assertAlmostEqual(quality(f"tilt={tilt}")["roll_deg"], plain["roll_deg"] + tilt,
                                    delta=4)
         self.assertFalse(plain["cut_off"])
+
+    def test_detect_says_what_enrolment_would(self):
+        good = self.d.post("/detect", picture()).json["faces"][0]
+        self.assertEqual((good["failed"], good["hint"]), ([], None))
+        with Daemon(min_face_px=60, min_inter_eye_px=1000) as d:
+            small = d.post("/detect", picture()).json["faces"][0]
+            refused = d.post("/enroll?person_id=b", picture()).json
+        self.assertEqual(refused["code"], "face_too_small")
+        self.assertEqual((small["failed"], small["hint"]), (["inter_eye_px"], refused["hint"]))
 
     def test_a_door_judges_by_the_overall_figure_alone(self):
         for options in SPOILT.values():
