@@ -1,5 +1,6 @@
 /* What the subcommands share: the parsed command line, opening the engine as
- * the daemon would, loading a picture, and output.
+ * the daemon would, loading a picture, and output. What asks a daemon shares
+ * client.h as well.
  *
  * Errors go to stderr as one line each; stdout holds results alone.
  */
@@ -33,6 +34,16 @@ struct cli {
 	unsigned side; /* --side, 0: ENGINE_CROP_PX */
 	/* keys */
 	const char *role, *label;
+	/* what asks a daemon, see client.h */
+	const char *server, *key_file, *cacert;
+	/* parameters of the API, as given; the daemon judges them */
+	const char *name, *groups, *mode, *duplicate, *door, *top, *group;
+	const char *person, *decision, *reason, *from, *to, *min_score;
+	/* enroll */
+	const char *from_folder, *from_csv, *report;
+	/* logs */
+	unsigned limit; /* 0: not given */
+	bool follow, csv;
 	/* what is not an option: strings of argv */
 	char **args;
 	size_t arg_count;
@@ -65,6 +76,10 @@ json_t *cli_face_json(const struct face *f);
 /* A rate as a key: 0.0001 is "1e-4". */
 void cli_rate_name(double rate, char out[CLI_RATE_MAX]);
 
+#define CLI_TIME_MAX 32
+/* As 2026-01-31T12:34:56Z. */
+void cli_time(int64_t unix_ms, char out[CLI_TIME_MAX]);
+
 void cli_print_json(json_t *object); /* takes the reference */
 /* One line on stderr: "facegate: what: text (code)". Returns EXIT_ERROR.
  * what may be NULL. */
@@ -83,5 +98,11 @@ int cli_keys(const struct cli *cli);
 int cli_model_info(const struct cli *cli);
 int cli_health(const struct cli *cli);
 int cli_version(const struct cli *cli);
+int cli_enroll(const struct cli *cli);
+int cli_verify(const struct cli *cli);
+int cli_identify(const struct cli *cli);
+int cli_logs(const struct cli *cli);
+int cli_people(const struct cli *cli);
+int cli_doors(const struct cli *cli);
 
 #endif

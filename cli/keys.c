@@ -3,20 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli.h"
 #include "engine_setup.h"
 #include "keystore.h"
-
-static void time_text(int64_t ms, char out[32])
-{
-	time_t s = (time_t)(ms / 1000);
-	struct tm tm;
-
-	gmtime_r(&s, &tm);
-	strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
-}
 
 static enum status add(const struct cli *cli, struct errinfo *err)
 {
@@ -60,9 +50,9 @@ static enum status list(const struct cli *cli, struct errinfo *err)
 	array = json_array();
 	for (size_t i = 0; i < count; i++) {
 		const struct keystore_key *k = &keys[i];
-		char at[32];
+		char at[CLI_TIME_MAX];
 
-		time_text(k->created_ms, at);
+		cli_time(k->created_ms, at);
 		json_array_append_new(
 			array,
 			json_pack("{s:s, s:s, s:s, s:o}", "id", k->id, "role",

@@ -4,12 +4,27 @@
 #include <string.h>
 
 #include "cli.h"
+#include "options.h"
 
 extern char **environ;
 
 static const char usage[] =
 	"usage: facegate COMMAND [options] [arguments]\n"
 	"\n"
+	"asking a daemon:\n"
+	"  enroll PERSON PICTURE... one person, all pictures or none\n"
+	"  enroll --from-folder DIR, enroll --from-csv FILE\n"
+	"                           many people; goes on where it stopped\n"
+	"  verify PERSON PICTURE    is this the person?\n"
+	"  identify PICTURE         who is this?\n"
+	"  logs                     the match log\n"
+	"  people list | show ID | add ID [FILE.json] | rename ID NAME | "
+	"delete ID\n"
+	"  doors list | show ID | add ID [FILE.json] | delete ID\n"
+	"  health                   is the daemon ready?\n"
+	"\n"
+	"here, without one (a PICTURE may be - for standard input above "
+	"only):\n"
 	"  detect PICTURE...        faces: boxes, landmarks, confidence\n"
 	"  embed PICTURE...         the template of the largest face\n"
 	"  compare A.jpg B.jpg      do they show one person?\n"
@@ -25,14 +40,32 @@ static const char usage[] =
 	"admin\n"
 	"  keys list, keys revoke ID\n"
 	"  model-info FILE          size, layers and thresholds of a model\n"
-	"  health                   is the daemon ready?\n"
 	"  version                  build, kernel level, models\n"
 	"  help                     this text\n"
 	"\n"
 	"options:\n"
-	"  --json                   one JSON object on standard output\n"
+	"  --json                   JSON on standard output\n"
 	"  --config FILE            configuration file (see facegate.conf)\n"
 	"  --KEY=VALUE              any configuration key\n"
+	"  --                       what follows is no option\n"
+	"asking a daemon:\n"
+	"  --server URL             default: FACEGATE_SERVER, or the address "
+	"in the\n"
+	"                           configuration\n"
+	"  --key-file FILE          the API key; default: FACEGATE_KEY\n"
+	"  --cacert FILE            certificates to trust, for https\n"
+	"  --name TEXT              enroll, people add: the person's name\n"
+	"  --mode append|replace, --duplicate refuse|allow   enroll\n"
+	"  --report FILE            enroll many: what became of each picture\n"
+	"  --door ID                verify, identify, logs\n"
+	"  --top N, --group ID      identify\n"
+	"  --groups A,B             people add, doors add\n"
+	"  --person ID, --decision WORD, --reason WORD, --from TIME, --to "
+	"TIME,\n"
+	"  --min-score N, --limit N logs: which rows\n"
+	"  --follow                 logs: go on with what happens\n"
+	"  --csv                    logs: as CSV\n"
+	"here:\n"
 	"  --face largest|centre    align: which face (default: largest)\n"
 	"  --side N                 align: pixels of the crop's side (default: "
 	"112)\n"
@@ -47,7 +80,6 @@ static const char usage[] =
 	"  --errata FILE            evaluate: label errors to leave out\n"
 	"  --attributes FILE        evaluate: error rates of groups of people\n"
 	"  --curves DIR             evaluate: scores and pictures as CSV\n"
-	"  --                       what follows is no option\n"
 	"\n"
 	"exit status: 0 match, ready or done; 1 no match, no face, not ready;\n"
 	"             2 error\n";
@@ -68,118 +100,13 @@ static const struct command {
 	{ "model-info", cli_model_info, 1, 1 },
 	{ "health", cli_health, 0, 0 },
 	{ "version", cli_version, 0, 0 },
+	{ "enroll", cli_enroll, 0, SIZE_MAX },
+	{ "verify", cli_verify, 2, 2 },
+	{ "identify", cli_identify, 1, 1 },
+	{ "logs", cli_logs, 0, 0 },
+	{ "people", cli_people, 1, 3 },
+	{ "doors", cli_doors, 1, 3 },
 };
-
-/* Options of one or two commands; every other option is a configuration key. */
-enum option {
-	PAIRS,
-	IMAGES,
-	ERRATA,
-	ATTRIBUTES,
-	CURVES,
-	THREADS,
-	ALIGN,
-	ALL_IMPOSTORS,
-	FACE,
-	ALIGNED,
-	SIDE,
-	ROLE,
-	LABEL
-};
-static const struct {
-	const char *name, *command;
-	bool takes_value;
-	const char *also; /* another command, or NULL */
-} options[] = {
-	[PAIRS] = { "pairs", "evaluate", true, NULL },
-	[IMAGES] = { "images", "evaluate", true, NULL },
-	[ERRATA] = { "errata", "evaluate", true, NULL },
-	[ATTRIBUTES] = { "attributes", "evaluate", true, NULL },
-	[CURVES] = { "curves", "evaluate", true, NULL },
-	[THREADS] = { "threads", "evaluate", true, NULL },
-	[ALIGN] = { "align", "evaluate", true, "align" },
-	[ALL_IMPOSTORS] = { "all-impostors", "evaluate", false, NULL },
-	[FACE] = { "face", "align", true, NULL },
-	[SIDE] = { "side", "align", true, NULL },
-	[ALIGNED] = { "aligned", "embed", false, NULL },
-	[ROLE] = { "role", "keys", true, NULL },
-	[LABEL] = { "label", "keys", true, NULL },
-};
-#define OPTION_COUNT (sizeof(options) / sizeof(options[0]))
-
-/* Sets *flag when the value is the second word. */
-static enum status choose(const char *name, const char *value,
-			  const char *first, const char *second, bool *flag,
-			  struct errinfo *err)
-{
-	*flag = strcmp(value, second) == 0;
-	if (*flag || strcmp(value, first) == 0)
-		return ST_OK;
-	return err_set(err, ST_BAD_CONFIG, "--%s: %.40s is not %s or %s", name,
-		       value, first, second);
-}
-
-static enum status number(const char *value, unsigned least, unsigned most,
-			  const char *name, unsigned *out, struct errinfo *err)
-{
-	char *end;
-	unsigned long n = strtoul(value, &end, 10);
-
-	if (*value < '0' || *value > '9' || *end != '\0' || n < least ||
-	    n > most)
-		return err_set(err, ST_BAD_CONFIG,
-			       "--%s: %.40s is not within %u and %u", name,
-			       value, least, most);
-	*out = (unsigned)n;
-	return ST_OK;
-}
-
-static enum status set_option(struct cli *cli, enum option o, const char *value,
-			      struct errinfo *err)
-{
-	switch (o) {
-	case PAIRS:
-		cli->pairs = value;
-		return ST_OK;
-	case IMAGES:
-		cli->images = value;
-		return ST_OK;
-	case ERRATA:
-		cli->errata = value;
-		return ST_OK;
-	case ATTRIBUTES:
-		cli->attributes = value;
-		return ST_OK;
-	case CURVES:
-		cli->curves = value;
-		return ST_OK;
-	case ROLE:
-		cli->role = value;
-		return ST_OK;
-	case LABEL:
-		cli->label = value;
-		return ST_OK;
-	case ALL_IMPOSTORS:
-		cli->all_impostors = true;
-		return ST_OK;
-	case ALIGN:
-		return choose("align", value, "points", "margin", &cli->margin,
-			      err);
-	case ALIGNED:
-		cli->aligned = true;
-		return ST_OK;
-	case FACE:
-		return choose("face", value, "largest", "centre", &cli->centre,
-			      err);
-	case SIDE:
-		return number(value, ENGINE_CROP_PX, ENGINE_CROP_MAX_PX, "side",
-			      &cli->side, err);
-	case THREADS:
-		return number(value, 1, ENGINE_WORKERS_MAX, "threads",
-			      &cli->threads, err);
-	}
-	return ST_OK;
-}
 
 /* The command line is read twice: first for the command and --config, whose
  * places on the line do not matter, then for what overrides the file. */
@@ -188,27 +115,28 @@ struct scan {
 	int argc;
 	char **argv;
 	bool apply;
-	const char *command, *config;
+	const char *command, *config; /* known once it was read once */
 };
 
 static enum status take_option(struct scan *s, int *i, struct errinfo *err)
 {
 	const char *a = s->argv[*i] + 2, *eq = strchr(a, '=');
-	size_t n = eq ? (size_t)(eq - a) : strlen(a), o = 0;
+	size_t n = eq ? (size_t)(eq - a) : strlen(a);
 	const char *value = eq ? eq + 1 : NULL;
+	const struct option *o;
 	char name[64];
+	bool json;
 
 	if (n >= sizeof(name))
 		return err_set(err, ST_BAD_CONFIG, "unknown option --%.60s", a);
 	memcpy(name, a, n);
 	name[n] = '\0';
-	while (o < OPTION_COUNT && strcmp(name, options[o].name) != 0)
-		o++;
-	if (o == OPTION_COUNT && !cfg_is_key(name) &&
-	    strcmp(name, "config") != 0 && strcmp(name, "json") != 0)
+	o = options_find(name);
+	json = strcmp(name, "json") == 0;
+	if (o == NULL && !json && !cfg_is_key(name) &&
+	    strcmp(name, "config") != 0)
 		return err_set(err, ST_BAD_CONFIG, "unknown option --%s", name);
-	if (strcmp(name, "json") == 0 ||
-	    (o < OPTION_COUNT && !options[o].takes_value)) {
+	if (json || (o != NULL && !options_take_value(o))) {
 		if (value != NULL)
 			return err_set(err, ST_BAD_CONFIG,
 				       "--%s takes no value", name);
@@ -218,33 +146,26 @@ static enum status take_option(struct scan *s, int *i, struct errinfo *err)
 				       name);
 		value = s->argv[++*i];
 	}
-	if (strcmp(name, "config") == 0)
-		s->config = value;
-	else if (strcmp(name, "json") == 0)
+	if (json)
 		s->cli->json = true;
+	else if (strcmp(name, "config") == 0)
+		s->config = value;
 	else if (!s->apply)
 		return ST_OK;
-	else if (o == OPTION_COUNT)
+	else if (o == NULL)
 		return cfg_set(&s->cli->cfg, name, value, err);
-	else if (strcmp(s->command, options[o].command) != 0 &&
-		 (options[o].also == NULL ||
-		  strcmp(s->command, options[o].also) != 0))
-		return err_set(err, ST_BAD_CONFIG,
-			       "--%s is an option of %s, not of %s", name,
-			       options[o].command, s->command);
 	else
-		return set_option(s->cli, (enum option)o, value, err);
+		return options_set(s->cli, o, s->command, value, err);
 	return ST_OK;
 }
 
 /* The second time, arguments are moved to the front of argv. */
 static enum status scan(struct scan *s, bool apply, struct errinfo *err)
 {
-	bool only_args = false;
+	bool only_args = false, found = false;
 	size_t kept = 0;
 
 	s->apply = apply;
-	s->command = NULL;
 	for (int i = 1; i < s->argc; i++) {
 		char *a = s->argv[i];
 		enum status st;
@@ -252,10 +173,11 @@ static enum status scan(struct scan *s, bool apply, struct errinfo *err)
 		if (!only_args && strcmp(a, "--") == 0) {
 			only_args = true;
 		} else if (only_args || a[0] != '-' || a[1] == '\0') {
-			if (s->command == NULL)
-				s->command = a;
-			else if (apply)
+			if (found && apply)
 				s->argv[kept++] = a;
+			else if (!found)
+				s->command = a;
+			found = true;
 		} else if (a[1] != '-') {
 			return err_set(err, ST_BAD_CONFIG,
 				       "unknown option %.60s", a);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -64,6 +65,15 @@ void cli_rate_name(double rate, char out[CLI_RATE_MAX])
 	exponent = (int)floor(log10(rate) + 1e-6);
 	snprintf(out, CLI_RATE_MAX, "%.3ge%d", rate / pow(10.0, exponent),
 		 exponent);
+}
+
+void cli_time(int64_t unix_ms, char out[CLI_TIME_MAX])
+{
+	time_t s = (time_t)(unix_ms / 1000);
+	struct tm tm;
+
+	gmtime_r(&s, &tm);
+	strftime(out, CLI_TIME_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm);
 }
 
 void cli_print_json(json_t *object)

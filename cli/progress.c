@@ -74,6 +74,12 @@ void progress_at(struct progress *p, uint64_t done)
 		draw(p, done, "");
 }
 
+void progress_clear(const struct progress *p)
+{
+	if (p->visible)
+		fputs("\r\033[K", stderr);
+}
+
 void progress_end(struct progress *p, uint64_t done)
 {
 	if (p->visible)

@@ -17,6 +17,8 @@ struct progress {
 void progress_begin(struct progress *p, const char *what, uint64_t total);
 /* Draws at most a few times a second: call it as often as you like. */
 void progress_at(struct progress *p, uint64_t done);
+/* Before something else is written to stderr. */
+void progress_clear(const struct progress *p);
 /* Draws the last state and ends the line. */
 void progress_end(struct progress *p, uint64_t done);
 

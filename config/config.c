@@ -319,7 +319,8 @@ enum status cfg_read_env(struct config *cfg, char *const *environ_list,
 				break;
 			key[i] = (char)tolower((unsigned char)name[prefix + i]);
 		}
-		if (strcmp(key, "isa") == 0 || strcmp(key, "config") == 0)
+		if (strcmp(key, "isa") == 0 || strcmp(key, "config") == 0 ||
+		    strcmp(key, "server") == 0 || strcmp(key, "key") == 0)
 			continue;
 		err_clear(&why);
 		st = cfg_set(cfg, key, eq + 1, &why);

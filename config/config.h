@@ -53,8 +53,9 @@ struct config {
 
 void cfg_defaults(struct config *cfg);
 
-/* Each leaves cfg partly changed on error. cfg_read_env ignores FACEGATE_ISA
- * and FACEGATE_CONFIG, and refuses any other FACEGATE_ name it does not know.
+/* Each leaves cfg partly changed on error. cfg_read_env ignores FACEGATE_ISA,
+ * FACEGATE_CONFIG and what is the tool's alone, FACEGATE_SERVER and
+ * FACEGATE_KEY; it refuses any other FACEGATE_ name it does not know.
  */
 enum status cfg_read_file(struct config *cfg, const char *path,
 			  struct errinfo *err) MUST_CHECK;

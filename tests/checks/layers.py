@@ -38,6 +38,7 @@ LIBRARY = {
     "nettle/sha2.h": {"server"},
     "nettle/memops.h": {"server"},
     "jansson.h": {"server", "cli"},
+    "curl/curl.h": {"cli"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
 

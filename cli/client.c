@@ -1,0 +1,399 @@
+#include "client.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FILE_MAX_BYTES	 (64u << 20)
+#define ANSWER_MAX_BYTES (8u << 20)
+#define KEY_CHARS_MAX	 256
+#define CONNECT_S	 10l
+#define SILENCE_S	 60l
+
+struct client {
+	CURL *curl;
+	char base[512];		      /* without a slash at its end */
+	char key[KEY_CHARS_MAX + 16]; /* the header's line, or empty */
+	const char *cacert;
+	char why[CURL_ERROR_SIZE];
+	/* the answer that is being read */
+	FILE *text, *stream;
+	size_t bytes;
+};
+
+/* ---- files ---- */
+
+enum status client_read(const char *path, struct client_file *out,
+			struct errinfo *err)
+{
+	bool input = strcmp(path, "-") == 0;
+	int fd = input ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+	size_t size = 0, room = 0;
+	char *bytes = NULL;
+	ssize_t n = fd < 0 ? -1 : 1;
+
+	while (n > 0) {
+		if (size + 1 >= room) {
+			char *more = realloc(bytes, room ? room * 2 : 65536);
+
+			if (more == NULL)
+				break;
+			bytes = more;
+			room = room ? room * 2 : 65536;
+		}
+		n = read(fd, bytes + size, room - size - 1);
+		if (n < 0 && errno == EINTR)
+			n = 1;
+		else if (n > 0)
+			size += (size_t)n;
+		if (size > FILE_MAX_BYTES) {
+			errno = EFBIG;
+			n = -1;
+		}
+	}
+	if (n != 0) {
+		err_set(err, ST_IO_ERROR, "%s", strerror(errno));
+		free(bytes);
+	} else {
+		bytes[size] = '\0';
+		*out = (struct client_file){ bytes, size };
+	}
+	if (!input && fd >= 0)
+		close(fd);
+	return n == 0 ? ST_OK : ST_IO_ERROR;
+}
+
+/* ---- the server and the key ---- */
+
+/* The daemon of this configuration. One that listens everywhere is asked on
+ * loopback. */
+static void default_base(const char *listen, char *out, size_t room)
+{
+	static const char any4[] = "0.0.0.0:", any6[] = "[::]:";
+
+	if (strncmp(listen, any4, strlen(any4)) == 0)
+		snprintf(out, room, "http://127.0.0.1:%s",
+			 listen + strlen(any4));
+	else if (strncmp(listen, any6, strlen(any6)) == 0)
+		snprintf(out, room, "http://[::1]:%s", listen + strlen(any6));
+	else
+		snprintf(out, room, "http://%s", listen);
+}
+
+static enum status choose_base(struct client *c, const struct cli *cli,
+			       struct errinfo *err)
+{
+	const char *server = cli->server ? cli->server
+					 : getenv("FACEGATE_SERVER");
+	int n = 0;
+
+	if (server == NULL || *server == '\0')
+		default_base(cli->cfg.listen, c->base, sizeof(c->base));
+	else
+		n = snprintf(c->base, sizeof(c->base), "%s%s",
+			     strstr(server, "://") ? "" : "http://", server);
+	if (n < 0 || (size_t)n >= sizeof(c->base))
+		return err_set(err, ST_BAD_CONFIG, "--server: is too long");
+	for (size_t end = strlen(c->base); c->base[end - 1] == '/'; end--)
+		c->base[end - 1] = '\0';
+	return ST_OK;
+}
+
+static enum status choose_key(struct client *c, const struct cli *cli,
+			      struct errinfo *err)
+{
+	const char *key = getenv("FACEGATE_KEY");
+	struct client_file file = { NULL, 0 };
+	struct errinfo why;
+	enum status st = ST_OK;
+	size_t n;
+
+	err_clear(&why);
+	if (cli->key_file != NULL) {
+		if (client_read(cli->key_file, &file, &why) != ST_OK)
+			return err_set(err, ST_BAD_CONFIG, "--key-file: %.150s",
+				       why.text);
+		key = file.bytes;
+	}
+	key = key ? key : "";
+	key += strspn(key, " \t\r\n");
+	n = strcspn(key, " \t\r\n");
+	for (size_t i = 0; i < n; i++)
+		if (key[i] < '!' || key[i] > '~')
+			n = KEY_CHARS_MAX + 1;
+	if (n > KEY_CHARS_MAX || key[n + strspn(key + n, " \t\r\n")] != '\0' ||
+	    (n == 0 && cli->key_file != NULL))
+		st = err_set(err, ST_BAD_CONFIG, "%s does not hold a key",
+			     cli->key_file ? "--key-file" : "FACEGATE_KEY");
+	else if (n > 0)
+		snprintf(c->key, sizeof(c->key), "X-Api-Key: %.*s", (int)n,
+			 key);
+	free(file.bytes);
+	return st;
+}
+
+enum status client_open(const struct cli *cli, struct client **out,
+			struct errinfo *err)
+{
+	struct client *c = calloc(1, sizeof(*c));
+	enum status st = ST_NO_MEMORY;
+
+	*out = NULL;
+	if (c == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		goto done;
+	c->curl = curl_easy_init();
+	if (c->curl == NULL)
+		goto done;
+	c->cacert = cli->cacert;
+	st = choose_base(c, cli, err);
+	if (st == ST_OK)
+		st = choose_key(c, cli, err);
+done:
+	if (st == ST_NO_MEMORY)
+		err_set(err, st, "no memory for the client");
+	if (st == ST_OK)
+		*out = c;
+	else
+		client_close(c);
+	return st;
+}
+
+void client_close(struct client *c)
+{
+	if (c == NULL)
+		return;
+	curl_easy_cleanup(c->curl);
+	curl_global_cleanup();
+	free(c);
+}
+
+/* ---- one request ---- */
+
+/* A good answer goes where it was asked to, a bad one is read as JSON. */
+static size_t take(char *bytes, size_t one, size_t n, void *ctx)
+{
+	struct client *c = ctx;
+	long http = 0;
+
+	curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &http);
+	if (c->stream != NULL && http >= 200 && http < 300)
+		return fwrite(bytes, one, n, c->stream);
+	c->bytes += n;
+	return c->bytes > ANSWER_MAX_BYTES ? 0 : fwrite(bytes, one, n, c->text);
+}
+
+/* base, path, id and parameters; the caller frees. NULL without memory. */
+static char *address(struct client *c, const struct client_request *q)
+{
+	const struct client_param *p = q->params;
+	char *text = NULL, *escaped;
+	size_t size = 0;
+	FILE *f = open_memstream(&text, &size);
+	char sign = '?';
+
+	if (f == NULL)
+		return NULL;
+	fprintf(f, "%s%s", c->base, q->path);
+	if (q->id != NULL) {
+		escaped = curl_easy_escape(c->curl, q->id, 0);
+		fprintf(f, "/%s", escaped ? escaped : "");
+		curl_free(escaped);
+	}
+	for (; p != NULL && p->name != NULL && q->pictures == NULL; p++) {
+		if (p->value == NULL)
+			continue;
+		escaped = curl_easy_escape(c->curl, p->value, 0);
+		fprintf(f, "%c%s=%s", sign, p->name, escaped ? escaped : "");
+		curl_free(escaped);
+		sign = '&';
+	}
+	if (fclose(f) != 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+static curl_mime *form(struct client *c, const struct client_request *q)
+{
+	const struct client_param *p = q->params;
+	curl_mime *mime = curl_mime_init(c->curl);
+	curl_mimepart *part;
+
+	for (; p != NULL && p->name != NULL; p++) {
+		if (p->value == NULL)
+			continue;
+		part = curl_mime_addpart(mime);
+		curl_mime_name(part, p->name);
+		curl_mime_data(part, p->value, CURL_ZERO_TERMINATED);
+	}
+	for (size_t i = 0; i < q->picture_count; i++) {
+		part = curl_mime_addpart(mime);
+		curl_mime_name(part, "image");
+		curl_mime_type(part, "image/jpeg");
+		curl_mime_data(part, q->pictures[i].bytes, q->pictures[i].size);
+	}
+	return mime;
+}
+
+/* Why there is no answer. */
+static enum status no_answer(struct client *c, CURLcode code,
+			     struct errinfo *err)
+{
+	const char *why = c->why[0] ? c->why : curl_easy_strerror(code);
+
+	switch (code) {
+	case CURLE_COULDNT_CONNECT:
+		return err_set(err, ST_IO_ERROR,
+			       "no daemon answers at %.100s: is it running?",
+			       c->base);
+	case CURLE_PEER_FAILED_VERIFICATION:
+		return err_set(err, ST_IO_ERROR,
+			       "the certificate of %.60s is not trusted: "
+			       "%.60s; see --cacert",
+			       c->base, why);
+	case CURLE_WRITE_ERROR:
+		return err_set(err, ST_IO_ERROR, "cannot write the output");
+	default:
+		return err_set(err, ST_IO_ERROR, "%.80s: %.100s", c->base, why);
+	}
+}
+
+static enum status named_status(const char *code)
+{
+	for (int st = 0; st < STATUS_COUNT; st++)
+		if (strcmp(code, status_code((enum status)st)) == 0)
+			return (enum status)st;
+	return ST_INTERNAL;
+}
+
+/* Why the daemon refused, from its problem details. Which picture is
+ * meant is told from the second on. */
+static enum status refusal(unsigned http, const char *text, size_t size,
+			   struct errinfo *err)
+{
+	json_t *o = json_loadb(text, size, 0, NULL);
+	const char *code = NULL, *detail = NULL, *hint = NULL, *part = NULL;
+	enum status st;
+
+	if (json_unpack(o, "{s:s, s:s, s?s, s?s}", "code", &code, "detail",
+			&detail, "hint", &hint, "part", &part) != 0) {
+		st = err_set(err, ST_IO_ERROR,
+			     "the answer is HTTP %u, but not from facegate",
+			     http);
+		goto done;
+	}
+	st = named_status(code);
+	if (st == ST_NO_KEY)
+		hint = "the key comes from --key-file or FACEGATE_KEY";
+	if (part != NULL && strcmp(part, "image[0]") == 0)
+		part = NULL;
+	err_set(err, st, "%s%s%s%s%s", part ? part : "", part ? ": " : "",
+		detail, hint ? "; " : "", hint ? hint : "");
+done:
+	json_decref(o);
+	return st;
+}
+
+static enum status perform(struct client *c, struct client_reply *reply,
+			   const char *method, struct errinfo *err)
+{
+	char *text = NULL;
+	size_t size = 0;
+	long http = 0;
+	curl_off_t retry = 0;
+	CURLcode code;
+	enum status st = ST_OK;
+
+	c->text = open_memstream(&text, &size);
+	if (c->text == NULL)
+		return err_set(err, ST_NO_MEMORY, "no memory for the answer");
+	c->bytes = 0;
+	curl_easy_setopt(c->curl, CURLOPT_CUSTOMREQUEST, method);
+	code = curl_easy_perform(c->curl);
+	if (fclose(c->text) != 0)
+		code = CURLE_OUT_OF_MEMORY;
+	curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &http);
+	curl_easy_getinfo(c->curl, CURLINFO_RETRY_AFTER, &retry);
+	if (code != CURLE_OK) {
+		st = no_answer(c, code, err);
+		goto done;
+	}
+	reply->http = (unsigned)http;
+	reply->retry_s = retry > 0 && retry < 3600 ? (unsigned)retry : 0;
+	if (http < 200 || http > 299) {
+		st = refusal(reply->http, text, size, err);
+	} else if (c->stream == NULL && size > 0) {
+		reply->json = json_loadb(text, size, 0, NULL);
+		if (reply->json == NULL)
+			st = err_set(err, ST_IO_ERROR,
+				     "the answer is not JSON: is %.80s "
+				     "facegate?",
+				     c->base);
+	}
+done:
+	free(text);
+	return st;
+}
+
+enum status client_send(struct client *c, const struct client_request *q,
+			struct client_reply *reply, struct errinfo *err)
+{
+	char *url = address(c, q);
+	char *body = q->body ? json_dumps(q->body, JSON_COMPACT) : NULL;
+	char accept[64];
+	struct curl_slist *head = NULL;
+	curl_mime *mime = NULL;
+	CURL *curl = c->curl;
+	enum status st;
+
+	*reply = (struct client_reply){ 0 };
+	if (url == NULL || (q->body != NULL && body == NULL)) {
+		st = err_set(err, ST_NO_MEMORY, "no memory for the request");
+		goto done;
+	}
+	/* Connections outlive this; everything else is set anew. */
+	curl_easy_reset(curl);
+	c->why[0] = '\0';
+	c->stream = q->stream;
+	curl_easy_setopt(curl, CURLOPT_URL, url);
+	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(curl, CURLOPT_PROXY, "");
+	curl_easy_setopt(curl, CURLOPT_USERAGENT, "facegate/" FACEGATE_VERSION);
+	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, c->why);
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1l);
+	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_S);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1l);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, SILENCE_S);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, c);
+	if (c->cacert != NULL)
+		curl_easy_setopt(curl, CURLOPT_CAINFO, c->cacert);
+	if (c->key[0] != '\0')
+		head = curl_slist_append(head, c->key);
+	if (q->accept != NULL) {
+		snprintf(accept, sizeof(accept), "Accept: %s", q->accept);
+		head = curl_slist_append(head, accept);
+	}
+	if (q->picture_count > 0) {
+		mime = form(c, q);
+		curl_easy_setopt(curl, CURLOPT_MIMEPOST, mime);
+		/* The daemon judges the key before it takes a picture. */
+		head = curl_slist_append(head, "Expect: 100-continue");
+	} else if (body != NULL) {
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
+		head = curl_slist_append(head,
+					 "Content-Type: application/json");
+	}
+	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, head);
+	st = perform(c, reply, q->method, err);
+done:
+	curl_mime_free(mime);
+	curl_slist_free_all(head);
+	free(body);
+	free(url);
+	return st;
+}

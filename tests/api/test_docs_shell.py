@@ -1,0 +1,65 @@
+"""Every line after a dollar sign in the documents is run, one document a shell
+and a daemon, and says what the document says; numbers and times may differ."""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from daemon import FACEGATE, FACEGATED, FACES, MODELS, ROOT, Daemon, clean_environment
+
+MARK = "--- end of a command ---"
+
+
+def commands(name):
+    """(command, what it says) of each line after a dollar sign."""
+    with open(os.path.join(ROOT, "docs", name), encoding="utf-8") as f:
+        blocks = re.findall(r"^    \$ (.*)\n((?:    (?!\$ ).*\n)*)", f.read(), re.M)
+    return [(command, re.sub("^    ", "", text, flags=re.M)) for command, text in blocks]
+
+
+def same(text):
+    """Without numbers and times; three dots stand for what is left out."""
+    return re.sub(r"-?\d[\d.:TZe+-]*", "0", text)
+
+
+class Shell(unittest.TestCase):
+    def check(self, name, least):
+        told = commands(name)
+        self.assertGreaterEqual(len(told), least)
+        folder = tempfile.mkdtemp(prefix="facegate-docs-")
+        self.addCleanup(shutil.rmtree, folder)
+        os.makedirs(os.path.join(folder, "people", "obama"))
+        for source, target in (("obama2.jpg", "obama/1.jpg"), ("biden.jpg", "biden.jpg")):
+            shutil.copy(os.path.join(FACES, source), os.path.join(folder, "people", target))
+        for part in ("tests", "docs"):
+            os.symlink(os.path.join(ROOT, part), os.path.join(folder, part))
+        for program in (FACEGATE, FACEGATED):
+            os.symlink(program, os.path.join(folder, os.path.basename(program)))
+        with Daemon(min_face_px=60) as d:
+            script = "".join(f"{command}\necho '{MARK}'\n" for command, _ in told)
+            script = script.replace("127.0.0.1:8080", f"127.0.0.1:{d.port}")
+            env = clean_environment() | {
+                "PATH": folder + ":" + os.environ["PATH"], "FACEGATE_MODELS_DIR": MODELS,
+                "FACEGATE_DATA_DIR": d.data_dir}
+            done = subprocess.run(["bash", "-c", script], cwd=folder, env=env, text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300,
+                                  check=False)
+        said = done.stdout.split(MARK + "\n")
+        self.assertEqual(len(said), len(told) + 1, done.stdout)
+        for (command, expected), real in zip(told, said):
+            with self.subTest(document=name, command=command):
+                if "..." in expected:
+                    pattern = re.escape(same(expected)).replace(r"\.\.\.", ".*")
+                    self.assertRegex(same(real), re.compile(f"^{pattern}$", re.S))
+                else:
+                    self.assertEqual(same(real), same(expected))
+
+    def test_the_tool(self):
+        self.check("cli.md", 6)
+
+
+if __name__ == "__main__":
+    unittest.main()
