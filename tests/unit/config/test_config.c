@@ -240,7 +240,9 @@ START_TEST(environment_sets_keys)
 	static char four[] = "FACEGATE_CONFIG=/etc/facegate.conf";
 	static char five[] = "FACEGATED=/usr/bin/facegated";
 	static char six[] = "HOME=/root";
-	char *list[] = { one, two, three, four, five, six, NULL };
+	static char seven[] = "FACEGATE_SERVER=gate:8080";
+	static char eight[] = "FACEGATE_KEY=fg_1";
+	char *list[] = { one, two, three, four, five, six, seven, eight, NULL };
 
 	ck_assert_int_eq(cfg_read_env(&cfg, list, &err), ST_OK);
 	ck_assert_str_eq(cfg.listen, "0.0.0.0:0");
