@@ -60,6 +60,9 @@ class Shell(unittest.TestCase):
     def test_the_tool(self):
         self.check("cli.md", 6)
 
+    def test_moving_from_another_service(self):
+        self.check("migrate.md", 1)
+
 
 if __name__ == "__main__":
     unittest.main()
