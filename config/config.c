@@ -89,6 +89,8 @@ static const struct key keys[] = {
 	    "Doors with rules of their own."),
 	KEY(keys_max, TYPE_INT, 1, 1024, "64",
 	    "API keys; each takes 128 bytes."),
+	KEY(console, TYPE_BOOL, 0, 0, "true",
+	    "Serve the operator's console at /; it asks for a key itself."),
 	KEY(first_key, TYPE_BOOL, 0, 0, "false",
 	    "At a start without keys, make one for an admin and print it."),
 	KEY(lockout_failures, TYPE_INT, 1, 1000, "10",

@@ -42,6 +42,7 @@ struct config {
 	int64_t people_max;	    /* 1 .. 1000000, default 10000 */
 	int64_t doors_max;	    /* 0 .. 1000, default 64 */
 	int64_t keys_max;	    /* 1 .. 1024, default 64 */
+	bool console;		    /* default true */
 	bool first_key;		    /* default false */
 	int64_t lockout_failures;   /* 1 .. 1000, default 10 */
 	int64_t lockout_s;	    /* 1 .. 86400, default 60 */

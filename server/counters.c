@@ -7,10 +7,10 @@
 #include "router.h"
 #include "srv.h"
 
-static const int statuses[COUNTERS_STATUSES] = { 200, 201, 204, 400, 401, 403,
-						 404, 405, 408, 409, 411, 413,
-						 414, 415, 417, 422, 429, 500,
-						 501, 503, 507 };
+static const int statuses[COUNTERS_STATUSES] = { 200, 201, 204, 304, 400, 401,
+						 403, 404, 405, 408, 409, 411,
+						 413, 414, 415, 417, 422, 429,
+						 500, 501, 503, 507 };
 static const char *const stages[STAGE_COUNT] = { "decode", "detect", "align",
 						 "embed",  "match",  "total" };
 /* Upper ends in milliseconds; the last bucket has none. */

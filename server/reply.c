@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "embedded.h"
 #include "facequality.h"
 #include "timetext.h"
 
@@ -72,7 +73,7 @@ int reply_http_status(enum status st)
 }
 
 static void keep(struct request *r, int http_status, struct MHD_Response *resp,
-		 const char *type)
+		 const char *type, const char *cache)
 {
 	r->response = resp;
 	r->http_status = http_status;
@@ -80,7 +81,7 @@ static void keep(struct request *r, int http_status, struct MHD_Response *resp,
 		MHD_add_response_header(resp, MHD_HTTP_HEADER_CONTENT_TYPE,
 					type);
 	MHD_add_response_header(resp, "X-Request-Id", r->id);
-	MHD_add_response_header(resp, "Cache-Control", "no-store");
+	MHD_add_response_header(resp, "Cache-Control", cache);
 	MHD_add_response_header(resp, "X-Content-Type-Options", "nosniff");
 }
 
@@ -99,13 +100,13 @@ static void set_answer(struct request *r, int http_status, char *text,
 		free(text);
 		return; /* the connection is closed without an answer */
 	}
-	keep(r, http_status, resp, type);
+	keep(r, http_status, resp, type, "no-store");
 }
 
 void reply_stream(struct request *r, struct MHD_Response *resp,
 		  const char *type)
 {
-	keep(r, 200, resp, type);
+	keep(r, 200, resp, type, "no-store");
 }
 
 void reply_json(struct request *r, int http_status, json_t *body)
@@ -131,6 +132,33 @@ void reply_page(struct request *r, const char *name, json_t *list, json_t *next)
 void reply_plain(struct request *r, char *text, const char *type)
 {
 	set_answer(r, 200, text, type);
+}
+
+/* Whether the client says that it has the file already. */
+static bool has_file(const struct request *r, const struct embedded *file)
+{
+	const char *tags = MHD_lookup_connection_value(
+		r->connection, MHD_HEADER_KIND, "If-None-Match");
+
+	return tags != NULL &&
+	       (strcmp(tags, "*") == 0 || strstr(tags, file->etag) != NULL);
+}
+
+void reply_file(struct request *r, const struct embedded *file)
+{
+	bool known = has_file(r, file);
+	/* The library does not write to memory that is persistent. */
+	struct MHD_Response *resp = MHD_create_response_from_buffer(
+		known ? 0 : file->size, (void *)(uintptr_t)file->bytes,
+		MHD_RESPMEM_PERSISTENT);
+
+	if (resp == NULL)
+		return; /* the connection is closed without an answer */
+	/* The next version has other files under the same names. */
+	keep(r, known ? 304 : 200, resp, known ? NULL : file->type, "no-cache");
+	reply_header(r, "ETag", file->etag);
+	if (!known && file->encoding != NULL)
+		reply_header(r, "Content-Encoding", file->encoding);
 }
 
 void reply_empty(struct request *r, int http_status)

@@ -6,10 +6,14 @@
 
 #include "request.h"
 
+struct embedded;
+
 /* Each sets r's answer (the first one wins); the network thread sends it. */
 void reply_json(struct request *r, int http_status, json_t *body); /* takes */
 /* 200 with text from malloc, which is taken. */
 void reply_plain(struct request *r, char *text, const char *type);
+/* 200 with a file of the program, or 304 when the client has it. */
+void reply_file(struct request *r, const struct embedded *file);
 void reply_empty(struct request *r, int http_status);
 /* RFC 9457 problem from r->err. part names the picture at fault, or NULL. */
 void reply_problem(struct request *r, const char *part);

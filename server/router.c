@@ -68,6 +68,11 @@ static const struct route routes[] = {
 	{ "GET", "/readyz", 0, true, true, BODY_NONE, none, handle_readyz },
 	{ "GET", "/openapi.json", 0, false, false, BODY_NONE, none,
 	  handle_openapi },
+	{ "GET", "/", 0, false, false, BODY_NONE, none, handle_console },
+	{ "GET", "/favicon.ico", 0, false, false, BODY_NONE, none,
+	  handle_console },
+	{ "GET", "/console/{file_id}", 0, false, false, BODY_NONE, none,
+	  handle_console },
 	{ "GET", "/version", 0, false, false, BODY_NONE, none, handle_version },
 };
 

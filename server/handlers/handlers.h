@@ -9,6 +9,7 @@ void handle_metrics(struct request *r, unsigned slot);
 void handle_healthz(struct request *r, unsigned slot);
 void handle_readyz(struct request *r, unsigned slot);
 void handle_openapi(struct request *r, unsigned slot);
+void handle_console(struct request *r, unsigned slot);
 void handle_version(struct request *r, unsigned slot);
 void handle_enroll(struct request *r, unsigned slot);
 void handle_verify(struct request *r, unsigned slot);

@@ -1,10 +1,6 @@
-/* GET /healthz, /readyz, /version and /openapi.json. */
-#include <stdlib.h>
-#include <string.h>
-
+/* GET /healthz, /readyz and /version. */
 #include "handlers/handlers.h"
 #include "jsonvalue.h"
-#include "openapi.h"
 #include "srv.h"
 #include "reply.h"
 
@@ -39,20 +35,6 @@ void handle_readyz(struct request *r, unsigned slot)
 	/* Whatever failed, the answer to "ready?" is no, with the reason. */
 	r->err.status = ST_NOT_READY;
 	reply_problem(r, NULL);
-}
-
-void handle_openapi(struct request *r, unsigned slot)
-{
-	char *text = malloc(srv_openapi_bytes + 1);
-
-	(void)slot;
-	if (text == NULL) {
-		reply_error(r, ST_NO_MEMORY, "no memory for the answer");
-		return;
-	}
-	memcpy(text, srv_openapi, srv_openapi_bytes);
-	text[srv_openapi_bytes] = '\0';
-	reply_plain(r, text, "application/json");
 }
 
 void handle_version(struct request *r, unsigned slot)

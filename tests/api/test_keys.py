@@ -22,7 +22,7 @@ ROUTES = {
     ("GET", "/logs"): "auditor", ("GET", "/logs/1"): "auditor",
     ("GET", "/metrics"): "auditor",
     ("GET", "/healthz"): None, ("GET", "/readyz"): None, ("GET", "/version"): None,
-    ("GET", "/openapi.json"): None,
+    ("GET", "/openapi.json"): None, ("GET", "/"): None, ("GET", "/console/app.js"): None,
 }
 
 

@@ -197,6 +197,10 @@ class OpenApi(unittest.TestCase):
         send("get", "/logs", "/logs?decision=perhaps")
         send("get", "/logs/{log_no}", f"/logs/{row}")
         send("get", "/logs/{log_no}", "/logs/999999")
+        for path in ("/", "/favicon.ico"):
+            send("get", path, path)
+        for where in ("/console/app.js", "/console/nothing"):
+            send("get", "/console/{file_id}", where)
         for path in ("/metrics", "/healthz", "/readyz", "/version", "/openapi.json"):
             send("get", path, path)
             send("get", path, path + "?x=1")

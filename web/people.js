@@ -1,0 +1,138 @@
+// People: the list by id, and one person with groups, dates and templates.
+import { ask, get } from "/console/api.js";
+import { confirmed, facts, field, form, fromLocal, h, idInput, input, notice, problem, put, table, time, toLocal,
+  words } from "/console/dom.js";
+
+export const title = "People";
+
+const LETTERS = "-.0123456789:@ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
+
+/** The cursor just before the ids that start with text: the API's order is that
+ * of bytes. */
+function before(text) {
+  const at = LETTERS.indexOf(text.at(-1));
+  const head = text.slice(0, -1);
+  return at > 0 ? (head + LETTERS[at - 1]).padEnd(64, "z") : head;
+}
+
+function validity(person) {
+  const now = new Date().toISOString();
+  if (person.valid_from > now) return ["from ", time(person.valid_from)];
+  if (!person.valid_until) return "always";
+  return [person.valid_until <= now ? "ended " : "until ", time(person.valid_until)];
+}
+
+const row = (person) => h("tr", {},
+  h("td", {}, h("a", { href: `#/people/${person.person_id}` }, person.person_id)),
+  h("td", {}, person.name || "–"), h("td", { class: "wide" }, person.groups.join(", ") || "–"),
+  h("td", { class: "wide" }, validity(person)), h("td", { class: "number" }, person.templates));
+
+async function showAll(place, query, signal) {
+  const start = query.get("start") ?? "";
+  const rows = h("tbody");
+  const more = h("button", { type: "button", hidden: true }, "More");
+  const none = h("p", { hidden: true }, start ? "No id starts like this." : "Nobody is known yet.");
+  let after = start && before(start);
+  const load = async () => {
+    const page = await get("/people", { after }, signal);
+    const fitting = page.people.filter((person) => person.person_id.startsWith(start));
+    rows.append(...fitting.map(row));
+    after = page.next;
+    more.hidden = after == null || fitting.length < page.people.length;
+    none.hidden = rows.children.length > 0;
+  };
+  more.addEventListener("click", load);
+
+  put(place, h("h1", {}, title),
+    form({ class: "line", role: "search" }, (data) => {
+      location.hash = `#/people?start=${encodeURIComponent(data.get("start"))}`;
+    }, field("Ids that start with", idInput("start", { type: "search", value: start })), h("button", {}, "Find")),
+    table("People, ordered by id",
+      ["Id", "Name", ["Groups", "wide"], ["Valid", "wide"], ["Templates", "number"]], rows), none, more,
+    h("h2", {}, "Add somebody"),
+    form({ class: "line" }, async (data) => {
+      const id = data.get("person_id");
+      await ask("/people", { method: "POST", json: { person_id: id, name: data.get("name") }, signal });
+      location.hash = `#/people/${id}`;
+    }, field("Id", idInput("person_id", { required: true })), field("Name", input("name", { maxlength: 128 })),
+    h("button", { class: "main" }, "Add")),
+    h("p", {}, h("a", { href: "#/enrol" }, "Enrol with a picture"), " adds whoever is not known yet."));
+  await load();
+}
+
+function edit(person, signal) {
+  const when = (name) => input(name, { type: "datetime-local", step: 1, value: toLocal(person[name]) });
+  const number = (name, max, value) => input(name, { type: "number", min: 0, max, value });
+  return form({ class: "grid" }, async (data, element) => {
+    const card = data.get("number") === "" ? null
+      : { facility: data.get("facility") === "" ? null : +data.get("facility"), number: +data.get("number") };
+    await ask(`/people/${person.person_id}`, { method: "PATCH", signal, json: {
+      name: data.get("name"), groups: words(data.get("groups")), card,
+      valid_from: fromLocal(data.get("valid_from")), valid_until: fromLocal(data.get("valid_until")),
+      metadata: JSON.parse(data.get("metadata") || "{}") } });
+    element.querySelector(".fault").replaceChildren(notice("Saved."));
+  },
+  field("Name", input("name", { value: person.name, maxlength: 128 })),
+  field("Groups", input("groups", { value: person.groups.join(", ") }), "Separated by commas; at most 8."),
+  field("Valid from", when("valid_from")), field("Valid until", when("valid_until")),
+  field("Card: facility", number("facility", 65535, person.card?.facility)),
+  field("Card: number", number("number", 2 ** 35 - 1, person.card?.number)),
+  field("Metadata", h("textarea", { name: "metadata", rows: 2, spellcheck: "false" }, JSON.stringify(person.metadata)),
+    "A JSON object of at most 512 bytes."),
+  h("div", { class: "buttons" }, h("button", { class: "main" }, "Save")));
+}
+
+function templates(id, signal) {
+  const rows = h("tbody");
+  const fault = h("div");
+  const more = h("button", { type: "button", hidden: true }, "More");
+  let after = null;
+  const line = (t) => {
+    const element = h("tr", {}, h("td", {}, t.template_id), h("td", { class: "wide" }, t.model),
+      h("td", { class: "number" }, t.quality.toFixed(1)), h("td", {}, time(t.created_at)),
+      h("td", { class: "wide" }, t.key_id ?? "–"),
+      h("td", {}, h("button", { type: "button", "aria-label": `Delete template ${t.template_id}`, onclick: async () => {
+        if (!await confirmed(`Delete template ${t.template_id}? It leaves no bytes behind.`, "Delete")) return;
+        try {
+          await ask(`/people/${id}/templates/${t.template_id}`, { method: "DELETE", signal });
+          element.remove();
+        } catch (error) {
+          fault.replaceChildren(problem(error));
+        }
+      } }, "Delete")));
+    return element;
+  };
+  const load = async () => {
+    const page = await get(`/people/${id}/templates`, { after }, signal);
+    rows.append(...page.templates.map(line));
+    after = page.next;
+    more.hidden = after == null;
+  };
+  more.addEventListener("click", load);
+  return { load, elements: [table("Templates", ["Id", ["Model", "wide"], ["Quality", "number"], "Enrolled",
+    ["By key", "wide"], h("span", { class: "unseen" }, "Delete")], rows), more, fault] };
+}
+
+async function showOne(place, id, signal) {
+  const person = await get(`/people/${id}`, null, signal);
+  const stored = templates(id, signal);
+  const fault = h("div");
+  put(place, h("h1", {}, person.name || id),
+    facts([["Id", id], ["Added", time(person.created_at)], ["Changed", time(person.updated_at)]]),
+    edit(person, signal), h("h2", {}, "Templates"), ...stored.elements,
+    h("div", { class: "buttons left" }, h("a", { class: "button", href: `#/enrol/${id}` }, "Add pictures"),
+      h("a", { class: "button", href: `#/log?person_id=${encodeURIComponent(id)}` }, "Match log"),
+      h("button", { type: "button", class: "danger", onclick: async () => {
+        if (!await confirmed(`Delete ${id} with every template? No byte of the person stays.`, "Delete")) return;
+        try {
+          await ask(`/people/${id}`, { method: "DELETE", signal });
+          location.hash = "#/people";
+        } catch (error) {
+          fault.replaceChildren(problem(error));
+        }
+      } }, "Delete this person")), fault);
+  await stored.load();
+}
+
+export const show = (place, { id, query, signal }) =>
+  (id ? showOne(place, id, signal) : showAll(place, query, signal));
