@@ -1,6 +1,6 @@
 // Every question to the daemon goes through here: with the operator's key, and
 // with its refusals as exceptions.
-import { h } from "/console/dom.js";
+import { button, h } from "/console/dom.js";
 
 const STORED = "facegate-key";
 
@@ -39,7 +39,7 @@ function askKey(why) {
     h("label", { for: "key" }, "API key"), input,
     h("p", {}, h("small", {}, "Kept in this tab until you close it or forget it under Keys.")),
     h("div", { class: "buttons" },
-      h("button", { type: "button", onclick: () => dialog.close("none") }, "Not now"),
+      button("Not now", () => dialog.close("none")),
       h("button", { class: "main" }, "Use this key"))));
     document.body.append(dialog);
     dialog.showModal();
@@ -76,7 +76,7 @@ export async function ask(path, { method = "GET", query, json, body, accept, sig
     // Another question may have been given a key in the meantime.
     if (key.get() !== used) continue;
     key.forget();
-    if (!await askKey(used ? refused.message : "This daemon asks for a key.")) throw refused;
+    if (!await askKey(used ? refused.message : `This daemon asks for a key: ${refused.message}.`)) throw refused;
   }
 }
 

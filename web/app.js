@@ -10,6 +10,7 @@ import * as keys from "/console/keys.js";
 
 const pages = { log, people, enrol, try: attempt, doors, health, keys };
 const main = document.getElementById("main");
+const ID = /^(?!\.{1,2}$)[\w.:@-]{1,64}$/;
 let leave = new AbortController();
 
 /** event: nothing the first time. */
@@ -33,7 +34,9 @@ async function show(event) {
   document.title = `${page.title} · facegate`;
   place.setAttribute("aria-busy", "true");
   try {
-    await page.show(place, { id: id && decodeURIComponent(id), query: new URLSearchParams(query), signal });
+    // It becomes part of an address of the API.
+    if (id && !ID.test(id)) throw new Error("There is no such page.");
+    await page.show(place, { id, query: new URLSearchParams(query), signal });
   } catch (error) {
     if (!signal.aborted) place.append(problem(error));
   } finally {

@@ -70,6 +70,25 @@ export function form(attributes, send, ...children) {
   return element;
 }
 
+/** A button that does something. What run throws is shown behind it. */
+export function button(text, run, attributes) {
+  let fault = null;
+  const element = h("button", { type: "button", ...attributes, onclick: async () => {
+    fault?.remove();
+    try {
+      await run(element);
+    } catch (error) {
+      fault = problem(error);
+      element.after(fault);
+    }
+  } }, text);
+  return element;
+}
+
+/** A button that asks first, for what cannot be undone. */
+export const dangerous = (text, question, run, attributes) =>
+  button(text, async () => await confirmed(question) && run(), { class: "danger", ...attributes });
+
 /** What went wrong, in the daemon's own words. */
 export function problem(error) {
   const p = error.problem;
@@ -83,15 +102,13 @@ export function problem(error) {
 
 export const notice = (...children) => h("p", { class: "notice", role: "status" }, ...children);
 
-/** Asks before something that cannot be undone; true when it was meant. */
-export function confirmed(question, verb) {
+function confirmed(question) {
   return new Promise((resolve) => {
-    const dialog = h("dialog", { onclose: () => {
+    const dialog = h("dialog", { "aria-label": question, onclose: () => {
       dialog.remove();
       resolve(dialog.returnValue === "yes");
-    } }, h("p", {}, question), h("div", { class: "buttons" },
-      h("button", { type: "button", onclick: () => dialog.close("no") }, "Keep"),
-      h("button", { type: "button", class: "danger", onclick: () => dialog.close("yes") }, verb)));
+    } }, h("p", {}, question), h("div", { class: "buttons" }, button("Keep", () => dialog.close("no")),
+      button("Delete", () => dialog.close("yes"), { class: "danger" })));
     document.body.append(dialog);
     dialog.showModal();
   });

@@ -1,6 +1,6 @@
 // Doors: what each asks of a face, whom it lets in, and when.
 import { ask, get } from "/console/api.js";
-import { choice, confirmed, field, form, h, idInput, input, notice, problem, put, table, words } from "/console/dom.js";
+import { button, choice, dangerous, field, form, h, idInput, input, notice, put, table, words } from "/console/dom.js";
 
 export const title = "Doors";
 
@@ -21,7 +21,6 @@ const row = (door) => h("tr", {},
 async function showAll(place, signal) {
   const rows = h("tbody");
   const none = h("p", { hidden: true }, "No door has rules: a door's id is a label for the log.");
-  const more = h("button", { type: "button", hidden: true }, "More");
   let after = null;
   const load = async () => {
     const page = await get("/doors", { after }, signal);
@@ -30,7 +29,7 @@ async function showAll(place, signal) {
     more.hidden = after == null;
     none.hidden = rows.children.length > 0;
   };
-  more.addEventListener("click", load);
+  const more = button("More", load, { hidden: true });
   put(place, h("h1", {}, title), table("Doors, ordered by id", ["Id", "Lets by", "For", ["When", "wide"],
     ["Card format", "wide"]], rows), none, more,
   h("h2", {}, "Add a door"),
@@ -48,7 +47,7 @@ function span(w) {
     h("div", { class: "days" }, DAYS.map((day) => h("label", {},
       h("input", { type: "checkbox", value: day, checked: w.days.includes(day) }), day))),
     time("from", "From", w.from), time("to", "To", w.to),
-    h("button", { type: "button", onclick: () => element.remove() }, "Remove"));
+    button("Remove", () => element.remove()));
   return element;
 }
 
@@ -60,7 +59,6 @@ async function showOne(place, id, fresh, signal) {
   const door = fresh ? { door_id: id, target_fmr: null, min_score: null, groups: [], windows: [], timezone: "UTC",
     credential: null } : await get(`/doors/${id}`, null, signal);
   const week = h("div", {}, door.windows.map(span));
-  const fault = h("div");
   // A rate that somebody set over the API stays on the list.
   const rates = [...new Set([...RATES, ...(door.target_fmr ? [door.target_fmr] : [])])].sort((a, b) => b - a);
   const score = input("min_score", { type: "number", min: -1, max: 1, step: "any", value: door.min_score });
@@ -82,18 +80,13 @@ async function showOne(place, id, fresh, signal) {
       field("Card format to replay", choice("credential", CARDS, door.credential ?? "")),
       field("Time zone", input("timezone", { value: door.timezone, required: true }), "Such as Europe/Berlin.")),
     h("h2", {}, "Times"), h("p", {}, "Without any, the door is always open to those it lets in."), week,
-    h("div", { class: "buttons" }, h("button", { type: "button", onclick: () =>
-      week.append(span({ days: DAYS.slice(0, 5), from: "08:00", to: "18:00" })) }, "Add a time"),
-    h("button", { class: "main" }, "Save"))), fault);
-  const remove = h("button", { type: "button", class: "danger", hidden: fresh, onclick: async () => {
-    if (!await confirmed(`Delete the rules of ${id}?`, "Delete")) return;
-    try {
-      await ask(`/doors/${id}`, { method: "DELETE", signal });
-      location.hash = "#/doors";
-    } catch (error) {
-      fault.replaceChildren(problem(error));
-    }
-  } }, "Delete this door");
+    h("div", { class: "buttons" }, button("Add a time", () =>
+      week.append(span({ days: DAYS.slice(0, 5), from: "08:00", to: "18:00" }))),
+    h("button", { class: "main" }, "Save"))));
+  const remove = dangerous("Delete this door", `Delete the rules of ${id}?`, async () => {
+    await ask(`/doors/${id}`, { method: "DELETE", signal });
+    location.hash = "#/doors";
+  }, { hidden: fresh });
   put(place, h("div", { class: "buttons left" }, h("a", { class: "button", href: "#/doors" }, "All doors"), remove));
 }
 

@@ -1,6 +1,6 @@
 // Keys are made and revoked at a shell on the machine, never over the network.
 import { key } from "/console/api.js";
-import { announce, facts, h, put, table } from "/console/dom.js";
+import { announce, button, facts, h, put, table } from "/console/dom.js";
 
 export const title = "Keys";
 
@@ -16,11 +16,11 @@ export async function show(place) {
     own.replaceChildren(text
       ? facts([["In use", `${text.split("_").slice(0, 2).join("_")}_…`]])
       : h("p", {}, "This tab holds no key. If the daemon has any, it asks when one is needed."));
-    if (text) own.append(h("button", { type: "button", onclick: () => {
+    if (text) own.append(button("Forget the key", () => {
       key.forget();
       tell();
       announce("The key is forgotten.");
-    } }, "Forget the key"));
+    }));
   };
   tell();
   put(place, h("h1", {}, title), h("h2", {}, "Yours"), own, h("h2", {}, "All keys"),

@@ -1,6 +1,6 @@
 // The match log: what was decided, newest first, followed as it grows.
 import { ask, get, Refused, sleep } from "/console/api.js";
-import { announce, badge, choice, day, facts, field, form, fromLocal, h, idInput, input, problem, put, scoreBar, table, time,
+import { announce, badge, button, choice, day, facts, field, form, fromLocal, h, idInput, input, put, scoreBar, table, time,
   timeOfDay, toLocal } from "/console/dom.js";
 
 export const title = "Match log";
@@ -72,26 +72,24 @@ export async function show(place, { id, query, signal }) {
   const filter = Object.fromEntries(FILTERS.map((name) => [name, query.get(name)]));
   const rows = h("tbody");
   const state = h("span", { class: "state", role: "status" });
-  const fault = h("div");
   const none = h("p", { hidden: true }, query.size ? "No row passes these filters." : "Nothing was decided yet.");
   let paused = false;
-  const pause = h("button", { type: "button", "aria-pressed": "false", onclick: () => {
+  const pause = button("Pause", () => {
     paused = !paused;
     pause.setAttribute("aria-pressed", paused);
     tell();
-  } }, "Pause");
+  }, { "aria-pressed": "false" });
   const tell = () => { state.textContent = paused ? "❚❚ paused" : "● live"; };
-  const older = h("button", { type: "button", hidden: true }, "Older");
+  const older = button("Older", async () => {
+    const more = await get("/logs", { ...filter, before }, signal);
+    before = more.next;
+    rows.append(...more.logs.map(line));
+    settle();
+  }, { hidden: true });
 
   put(place, h("h1", {}, title),
-    h("div", { class: "toolbar" }, state, pause, h("button", { type: "button", onclick: async () => {
-      try {
-        await save(filter, signal);
-      } catch (error) {
-        fault.replaceChildren(problem(error));
-      }
-    } }, "Save as CSV")),
-    filterForm(query), fault,
+    h("div", { class: "toolbar" }, state, pause, button("Save as CSV", () => save(filter, signal))),
+    filterForm(query),
     table("Decisions, newest first",
       ["Time", "Decision", "Who", "Score", ["Took", "wide number"]], rows),
     none, older);
@@ -103,12 +101,6 @@ export async function show(place, { id, query, signal }) {
     none.hidden = rows.children.length > 0;
     older.hidden = !before;
   };
-  older.addEventListener("click", async () => {
-    const more = await get("/logs", { ...filter, before }, signal);
-    before = more.next;
-    rows.append(...more.logs.map(line));
-    settle();
-  });
   rows.append(...page.logs.map(line));
   settle();
   tell();

@@ -1,7 +1,6 @@
 // People: the list by id, and one person with groups, dates and templates.
 import { ask, get } from "/console/api.js";
-import { confirmed, facts, field, form, fromLocal, h, idInput, input, notice, problem, put, table, time, toLocal,
-  words } from "/console/dom.js";
+import { button, dangerous, facts, field, form, fromLocal, h, idInput, input, notice, put, table, time, toLocal, words } from "/console/dom.js";
 
 export const title = "People";
 
@@ -30,7 +29,6 @@ const row = (person) => h("tr", {},
 async function showAll(place, query, signal) {
   const start = query.get("start") ?? "";
   const rows = h("tbody");
-  const more = h("button", { type: "button", hidden: true }, "More");
   const none = h("p", { hidden: true }, start ? "No id starts like this." : "Nobody is known yet.");
   let after = start && before(start);
   const load = async () => {
@@ -41,7 +39,7 @@ async function showAll(place, query, signal) {
     more.hidden = after == null || fitting.length < page.people.length;
     none.hidden = rows.children.length > 0;
   };
-  more.addEventListener("click", load);
+  const more = button("More", load, { hidden: true });
 
   put(place, h("h1", {}, title),
     form({ class: "line", role: "search" }, (data) => {
@@ -84,22 +82,15 @@ function edit(person, signal) {
 
 function templates(id, signal) {
   const rows = h("tbody");
-  const fault = h("div");
-  const more = h("button", { type: "button", hidden: true }, "More");
   let after = null;
   const line = (t) => {
     const element = h("tr", {}, h("td", {}, t.template_id), h("td", { class: "wide" }, t.model),
       h("td", { class: "number" }, t.quality.toFixed(1)), h("td", {}, time(t.created_at)),
       h("td", { class: "wide" }, t.key_id ?? "–"),
-      h("td", {}, h("button", { type: "button", "aria-label": `Delete template ${t.template_id}`, onclick: async () => {
-        if (!await confirmed(`Delete template ${t.template_id}? It leaves no bytes behind.`, "Delete")) return;
-        try {
-          await ask(`/people/${id}/templates/${t.template_id}`, { method: "DELETE", signal });
-          element.remove();
-        } catch (error) {
-          fault.replaceChildren(problem(error));
-        }
-      } }, "Delete")));
+      h("td", {}, dangerous("Delete", `Delete template ${t.template_id}? It leaves no bytes behind.`, async () => {
+        await ask(`/people/${id}/templates/${t.template_id}`, { method: "DELETE", signal });
+        element.remove();
+      }, { "aria-label": `Delete template ${t.template_id}` })));
     return element;
   };
   const load = async () => {
@@ -108,29 +99,23 @@ function templates(id, signal) {
     after = page.next;
     more.hidden = after == null;
   };
-  more.addEventListener("click", load);
+  const more = button("More", load, { hidden: true });
   return { load, elements: [table("Templates", ["Id", ["Model", "wide"], ["Quality", "number"], "Enrolled",
-    ["By key", "wide"], h("span", { class: "unseen" }, "Delete")], rows), more, fault] };
+    ["By key", "wide"], h("span", { class: "unseen" }, "Delete")], rows), more] };
 }
 
 async function showOne(place, id, signal) {
   const person = await get(`/people/${id}`, null, signal);
   const stored = templates(id, signal);
-  const fault = h("div");
   put(place, h("h1", {}, person.name || id),
     facts([["Id", id], ["Added", time(person.created_at)], ["Changed", time(person.updated_at)]]),
     edit(person, signal), h("h2", {}, "Templates"), ...stored.elements,
     h("div", { class: "buttons left" }, h("a", { class: "button", href: `#/enrol/${id}` }, "Add pictures"),
       h("a", { class: "button", href: `#/log?person_id=${encodeURIComponent(id)}` }, "Match log"),
-      h("button", { type: "button", class: "danger", onclick: async () => {
-        if (!await confirmed(`Delete ${id} with every template? No byte of the person stays.`, "Delete")) return;
-        try {
-          await ask(`/people/${id}`, { method: "DELETE", signal });
-          location.hash = "#/people";
-        } catch (error) {
-          fault.replaceChildren(problem(error));
-        }
-      } }, "Delete this person")), fault);
+      dangerous("Delete this person", `Delete ${id} with every template? No byte of the person stays.`, async () => {
+        await ask(`/people/${id}`, { method: "DELETE", signal });
+        location.hash = "#/people";
+      })));
   await stored.load();
 }
 

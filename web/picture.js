@@ -1,7 +1,7 @@
 // Pictures from a file or a webcam, and what the daemon finds in them drawn on
 // top, before anything is kept.
 import { ask, pictures } from "/console/api.js";
-import { facts, h, problem } from "/console/dom.js";
+import { button, facts, h, problem } from "/console/dom.js";
 
 const SIDE = 720; // of what is drawn, in pixels
 
@@ -101,11 +101,9 @@ async function preview(blob, signal) {
 
 function webcam(take, signal) {
   const video = h("video", { autoplay: true, muted: true, playsinline: true, "aria-label": "What the camera sees" });
-  const fault = h("div");
-  const shoot = h("button", { type: "button", class: "main", disabled: true, onclick: async () =>
-    take(await toJpeg(canvasOf(video, video.videoWidth, video.videoHeight))) }, "Take the picture");
+  const shoot = button("Take the picture", async () =>
+    take(await toJpeg(canvasOf(video, video.videoWidth, video.videoHeight))), { class: "main", disabled: true });
   const stage = h("div", { class: "stage", hidden: true }, video, shoot);
-  const start = h("button", { type: "button", "aria-pressed": "false" }, "Webcam");
   let stream = null;
   const stop = () => {
     stream?.getTracks().forEach((track) => track.stop());
@@ -114,24 +112,19 @@ function webcam(take, signal) {
     start.setAttribute("aria-pressed", "false");
   };
   video.addEventListener("playing", () => { shoot.disabled = false; });
-  start.addEventListener("click", async () => {
-    fault.replaceChildren();
+  const start = button("Webcam", async () => {
     if (stream) return stop();
-    try {
-      if (!navigator.mediaDevices)
-        throw new Error("A browser gives its camera to pages over HTTPS or from localhost only. " +
-          "On a phone, choose a file: it offers the camera.");
-      stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 }, facingMode: "user" } });
-      if (signal.aborted) return stop();
-      video.srcObject = stream;
-      stage.hidden = false;
-      start.setAttribute("aria-pressed", "true");
-    } catch (error) {
-      fault.replaceChildren(problem(error));
-    }
-  });
+    if (!navigator.mediaDevices)
+      throw new Error("A browser gives its camera to pages over HTTPS or from localhost only. " +
+        "On a phone, choose a file: it offers the camera.");
+    stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 }, facingMode: "user" } });
+    if (signal.aborted) return stop();
+    video.srcObject = stream;
+    stage.hidden = false;
+    return start.setAttribute("aria-pressed", "true");
+  }, { "aria-pressed": "false" });
   signal.addEventListener("abort", stop);
-  return { start, stage, fault };
+  return { start, stage };
 }
 
 /** Lets somebody choose pictures, one or several. list() gives the JPEGs;
@@ -149,11 +142,11 @@ export function picker({ several = false, detect = true, signal, changed }) {
     try {
       const jpeg = await jpegOf(blob);
       wait.replaceWith(...(detect ? await preview(jpeg, signal) : [await drawn(jpeg, [])]));
-      figure.append(h("button", { type: "button", onclick: () => {
+      figure.append(button("Remove", () => {
         chosen.delete(figure);
         figure.remove();
         changed?.();
-      } }, "Remove"));
+      }));
       chosen.set(figure, jpeg);
       changed?.();
       figure.scrollIntoView({ block: "nearest" });
@@ -184,6 +177,6 @@ export function picker({ several = false, detect = true, signal, changed }) {
     element: h("fieldset", { class: "picker" }, h("legend", {}, several ? "Pictures" : "Picture"),
       h("div", { class: "buttons left" }, file, h("label", { class: "button", for: "file" },
         several ? "Choose files" : "Choose a file"), camera.start),
-      camera.stage, camera.fault, fault, shown),
+      camera.stage, fault, shown),
   };
 }

@@ -275,7 +275,7 @@ class Console(unittest.TestCase):
         admin, door = (add_key(self.d.data_dir, role) for role in ("admin", "door"))
         page = self.page
         page.call("Page.navigate", url=self.url)
-        page.wait_text("This daemon asks for a key.", "dialog")
+        page.wait_text("This daemon asks for a key", "dialog")
         page.fill("API key", "fg_wrong")
         page.press("Enter", 13)
         page.wait_text("no valid key", "dialog")
@@ -297,7 +297,7 @@ class Console(unittest.TestCase):
         self.assert_clean(allowed=["401", "403"])
         other = self.browser.page()  # another tab has not been told
         other.call("Page.navigate", url=self.url)
-        other.wait_text("This daemon asks for a key.", "dialog")
+        other.wait_text("This daemon asks for a key", "dialog")
 
     def test_pages_fit_a_phone_in_the_dark(self):
         self.enrol("a-rather-long-id-as-directories-give.them@example.org")
@@ -311,6 +311,12 @@ class Console(unittest.TestCase):
             ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
             self.assertRegex(ground, r"rgb\(\d\d, \d\d, \d\d\)")
         self.assert_clean(page)
+
+    def test_an_address_with_another_path_in_it_is_no_page(self):
+        for where in ("people/..", "people/x%2f..%2f..%2flogs", "doors/a%20b"):
+            self.page.call("Page.navigate", url=f"{self.url}#/{where}")
+            self.page.wait_text("There is no such page.", "[role=alert]")
+        self.assert_clean()
 
     def test_keyboard_and_names(self):
         page = self.page
