@@ -147,6 +147,7 @@ export function picker({ several = false, detect = true, signal, changed }) {
         figure.remove();
         changed?.();
       }));
+      if (!figure.isConnected) return; // another one has taken its place
       chosen.set(figure, jpeg);
       changed?.();
       figure.scrollIntoView({ block: "nearest" });
