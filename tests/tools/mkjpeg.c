@@ -6,6 +6,8 @@
  *   grey cmyk ycck rgb   the colours of the file; YCbCr without
  *   progressive          many scans
  *   twice                the photograph at both sides
+ *   row                  the photograph over and over, side by side
+ *   crop=X,Y,W,H         only that part of the photograph
  *   turned=N             stored so that EXIF orientation N shows it upright
  *   light=N              percent of its brightness
  *   blur=N               each pixel the mean of 2N + 1 by 2N + 1
@@ -29,7 +31,8 @@ struct photo {
 
 struct canvas {
 	unsigned width, height; /* upright */
-	bool twice;
+	bool twice, row;
+	unsigned crop[4]; /* W is 0: the whole */
 	int noise, quality, turned, light, blur, tilt, shift;
 	uint32_t state; /* of the noise */
 	J_COLOR_SPACE colours;
@@ -81,12 +84,31 @@ static const uint8_t *pixel(const struct canvas *c, const struct photo *p,
 
 	if (c->twice && x >= width / 2)
 		left = width - wide;
+	if (c->row)
+		left = x - x % wide;
 	if (wide > width || x < left || x >= left + wide || y < 0 ||
 	    y >= height)
 		return NULL;
 	return p->rgb + ((size_t)y * p->height / c->height * p->width +
 			 (size_t)(x - left) * p->width / (size_t)wide) *
 				3;
+}
+
+/* Moves the part to the front. */
+static bool crop(struct photo *p, const unsigned part[4])
+{
+	unsigned x = part[0], y = part[1], w = part[2], h = part[3];
+
+	if (w == 0)
+		return true;
+	if (h == 0 || x + w > p->width || y + h > p->height)
+		return false;
+	for (size_t row = 0; row < h; row++)
+		memmove(p->rgb + row * w * 3,
+			p->rgb + ((y + row) * p->width + x) * 3, w * 3);
+	p->width = w;
+	p->height = h;
+	return true;
 }
 
 /* The pixel of the upright picture. */
@@ -200,6 +222,11 @@ static bool option(struct canvas *c, const char *text)
 		c->progressive = true;
 	else if (strcmp(text, "twice") == 0)
 		c->twice = true;
+	else if (strcmp(text, "row") == 0)
+		c->row = true;
+	else if (strncmp(text, "crop=", 5) == 0)
+		return sscanf(text, "crop=%u,%u,%u,%u", &c->crop[0],
+			      &c->crop[1], &c->crop[2], &c->crop[3]) == 4;
 	else
 		return sscanf(text, "turned=%d", &c->turned) == 1 ||
 		       sscanf(text, "light=%d", &c->light) == 1 ||
@@ -232,7 +259,7 @@ int main(int argc, char **argv)
 	}
 	for (int i = 5; i < argc && ok; i++)
 		ok = option(&c, argv[i]);
-	ok = ok && save(argv[2], &c, &p);
+	ok = ok && crop(&p, c.crop) && save(argv[2], &c, &p);
 	free(p.rgb);
 	return ok ? 0 : 2;
 }
