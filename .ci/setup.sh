@@ -26,6 +26,7 @@ need_build_tools() {
     need_library jansson libjansson-dev
     need_library nettle nettle-dev
     need_library sqlite3 libsqlite3-dev
+    need_library libsodium libsodium-dev
     need_library libjpeg libjpeg62-turbo-dev
     need_library libcurl libcurl4-gnutls-dev
 }

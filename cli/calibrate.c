@@ -13,7 +13,7 @@
 #include "metrics.h"
 #include "parallel.h"
 #include "scan.h"
-#include "server.h"
+#include "store_setup.h"
 
 /* A rate is taken as measured when so many errors are expected at it: with 30
  * the true rate is within 30 % of the one found, 9 times in 10 (Doddington,
@@ -62,15 +62,13 @@ static enum status keep(void *ctx, int64_t person_key, int64_t template_id,
 static enum status read_site(const struct cli *cli, const char *model,
 			     struct site *s, struct errinfo *err)
 {
-	const struct db_options opt = {
-		.dir = cli->cfg.data_dir,
-		.cache_bytes = (size_t)cli->cfg.db_cache_kib * 1024,
-		.heap_bytes = SRV_DB_HEAP_BYTES,
-		.log_max_rows = cli->cfg.log_max_rows,
-	};
+	struct srv_store_paths paths;
+	struct db_options opt;
 	struct db *db = NULL;
-	enum status st = db_open_readonly(&opt, &db, err);
+	enum status st;
 
+	srv_store_options(&cli->cfg, &paths, &opt);
+	st = db_open_readonly(&opt, &db, err);
 	s->max = (size_t)cli->cfg.gallery_max;
 	if (st == ST_OK)
 		st = db_templates_each(db, model, keep, s, err);

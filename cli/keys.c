@@ -1,12 +1,19 @@
-/* facegate keys: makes, lists and revokes the daemon's API keys. Works on the
- * file in data_dir; a daemon that runs takes the change at once. */
+/* facegate keys: makes, lists and revokes the daemon's API keys, in a file of
+ * data_dir, and changes the key that rows are encrypted with. A daemon that
+ * runs takes either change at once. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli.h"
+#include "db.h"
 #include "engine_setup.h"
 #include "keystore.h"
+#include "store_setup.h"
+
+/* A daemon looks at its key file every second. */
+#define DAEMON_TRIES 300
 
 static enum status add(const struct cli *cli, struct errinfo *err)
 {
@@ -71,8 +78,92 @@ done:
 	return st;
 }
 
+/* Encrypts all rows again, when no daemon has the store. */
+static enum status reseal_here(struct db *db, struct errinfo *err)
+{
+	enum status st;
+	bool more;
+
+	do
+		st = db_reseal(db, &more, err);
+	while (st == ST_OK && more);
+	return st;
+}
+
+/* How far a daemon is that does it. */
+static enum status reseal_there(const struct db_options *opt, int64_t *oldest,
+				int64_t *newest, struct errinfo *err)
+{
+	struct db *db = NULL;
+	enum status st = db_open_readonly(opt, &db, err);
+
+	if (st == ST_OK)
+		st = db_key_versions(db, oldest, newest, err);
+	db_close(db);
+	return st;
+}
+
+/* Until every row is under key `wanted`: by the daemon that has the store, or
+ * here as soon as none has. */
+static enum status reseal_all(const struct db_options *opt, int64_t wanted,
+			      struct errinfo *err)
+{
+	const struct timespec tick = { 0, 200000000 };
+	int64_t oldest = 0, newest = 0;
+	struct errinfo why;
+	struct db *db;
+
+	for (int tries = 0;; tries++) {
+		enum status st;
+
+		err_clear(&why);
+		st = db_open(opt, &db, &why);
+		if (st == ST_OK)
+			st = reseal_here(db, err);
+		else if (st != ST_DATABASE_BUSY)
+			return err_set(err, st, "%s", why.text);
+		else
+			st = reseal_there(opt, &oldest, &newest, err);
+		db_close(db);
+		if (st != ST_OK || db != NULL ||
+		    (oldest == wanted && newest == wanted))
+			return st;
+		if (newest < wanted && tries == DAEMON_TRIES)
+			return err_set(err, ST_BAD_KEY_FILE,
+				       "the daemon does not take up the new "
+				       "key: has it the same key_file?");
+		nanosleep(&tick, NULL);
+	}
+}
+
+static enum status rotate(const struct cli *cli, struct errinfo *err)
+{
+	struct srv_store_paths paths;
+	struct db_options opt;
+	int64_t newest = 0;
+	enum status st;
+
+	srv_store_options(&cli->cfg, &paths, &opt);
+	st = db_key_add(&opt, &newest, err);
+	if (st == ST_OK)
+		st = reseal_all(&opt, newest, err);
+	if (st == ST_OK)
+		st = db_keys_drop(&opt, err);
+	if (st != ST_OK)
+		return st;
+	if (cli->json)
+		cli_print_json(
+			json_pack("{s:I}", "version", (json_int_t)newest));
+	else
+		printf("all rows are encrypted with key %lld\n",
+		       (long long)newest);
+	return ST_OK;
+}
+
 int cli_keys(const struct cli *cli)
 {
+	static const char words[] =
+		"keys add, keys list, keys revoke ID or keys rotate";
 	const char *what = cli->args[0];
 	bool revoke = strcmp(what, "revoke") == 0;
 	struct errinfo err;
@@ -80,8 +171,7 @@ int cli_keys(const struct cli *cli)
 
 	err_clear(&err);
 	if (cli->arg_count != (revoke ? 2 : 1))
-		st = err_set(&err, ST_BAD_CONFIG,
-			     "keys add, keys list or keys revoke ID");
+		st = err_set(&err, ST_BAD_CONFIG, "%s", words);
 	else if (revoke)
 		st = keystore_revoke(cli->cfg.data_dir,
 				     (size_t)cli->cfg.keys_max, cli->args[1],
@@ -90,8 +180,9 @@ int cli_keys(const struct cli *cli)
 		st = add(cli, &err);
 	else if (strcmp(what, "list") == 0)
 		st = list(cli, &err);
+	else if (strcmp(what, "rotate") == 0)
+		st = rotate(cli, &err);
 	else
-		st = err_set(&err, ST_BAD_CONFIG,
-			     "keys add, keys list or keys revoke ID");
+		st = err_set(&err, ST_BAD_CONFIG, "%s", words);
 	return st == ST_OK ? EXIT_MATCH : cli_fail(&err, NULL);
 }

@@ -39,6 +39,7 @@ static const char usage[] =
 	"                           a new API key: door, kiosk, auditor or "
 	"admin\n"
 	"  keys list, keys revoke ID\n"
+	"  keys rotate              a new key for the rows of the database\n"
 	"  model-info FILE          size, layers and thresholds of a model\n"
 	"  version                  build, kernel level, models\n"
 	"  help                     this text\n"

@@ -58,6 +58,7 @@
 	X(BAD_CONFIG, "bad_config", "Configuration is not valid")              \
 	X(BAD_MODEL, "bad_model", "Model file is not valid")                   \
 	X(BAD_DATABASE, "bad_database", "Database is damaged or foreign")      \
+	X(BAD_KEY_FILE, "bad_key_file", "Key file is missing or wrong")        \
 	X(DATABASE_BUSY, "database_busy", "Database is locked")                \
 	X(CLIENT_GONE, "client_gone", "Client closed the connection")          \
 	X(INTERNAL, "internal", "Internal error")

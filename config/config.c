@@ -38,6 +38,9 @@ static const struct key keys[] = {
 	    "Address and port to listen on; port 0 picks a free one."),
 	KEY(data_dir, TYPE_TEXT, 0, 0, "data",
 	    "Folder of the database; it must exist."),
+	KEY(key_file, TYPE_TEXT, 0, 0, "auto",
+	    "Keys that rows are encrypted with; auto is the credential "
+	    "facegate-key, or facegate.key in data_dir."),
 	KEY(models_dir, TYPE_TEXT, 0, 0, "models",
 	    "Folder of mtcnn.fgm and embedder-*.fgm."),
 	KEY(embedder, TYPE_TEXT, 0, 0, "accurate",

@@ -19,6 +19,8 @@
 struct config {
 	char listen[CFG_TEXT_MAX];     /* address:port; port 0 picks one */
 	char data_dir[CFG_TEXT_MAX];   /* database lives here */
+	char key_file[CFG_TEXT_MAX];   /* auto, or the path of the keys that
+					  rows are encrypted with */
 	char models_dir[CFG_TEXT_MAX]; /* mtcnn.fgm, embedder-*.fgm */
 	char embedder[CFG_TEXT_MAX];   /* accurate: embedder-accurate.fgm */
 	char log_level[CFG_TEXT_MAX];  /* error, warn, info, debug */

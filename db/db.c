@@ -18,6 +18,7 @@
 
 #include "internal.h"
 #include "pagevfs.h"
+#include "reseal.h"
 #include "schema.h"
 #include "sqlmem.h"
 
@@ -147,6 +148,18 @@ static enum status use_wal(sqlite3 *conn, struct errinfo *err)
 	return st;
 }
 
+static enum status migrate(struct db *db, struct errinfo *err)
+{
+	enum status st = db_keys_functions(db->writer, db->seal, err);
+
+	if (st == ST_OK)
+		st = db_schema_migrate(db->writer, err);
+	/* The keyring that they refer to may be replaced from here on. */
+	if (st == ST_OK)
+		st = db_keys_functions(db->writer, NULL, err);
+	return st;
+}
+
 static enum status open_writer(struct db *db, const char *path, int pages,
 			       struct errinfo *err)
 {
@@ -170,7 +183,9 @@ static enum status open_writer(struct db *db, const char *path, int pages,
 		st = db_exec(db->writer, sql, "Setting up the database", err);
 	db->sync_full = true;
 	if (st == ST_OK)
-		st = db_schema_migrate(db->writer, err);
+		st = db_keys_load(db, db->writer, err);
+	if (st == ST_OK)
+		st = migrate(db, err);
 	/* A WAL left by a dead process may hold what was deleted since. */
 	if (st == ST_OK)
 		st = db_exec(db->writer, "PRAGMA wal_checkpoint(TRUNCATE)",
@@ -261,6 +276,10 @@ static enum status new_handle(const struct db_options *opt, struct db **out,
 	pthread_mutex_init(&db->write_lock, NULL);
 	pthread_mutex_init(&db->read_lock, NULL);
 	*out = db;
+	db->key_path = strdup(opt->key_file);
+	if (!db->key_path)
+		return err_set(err, ST_NO_MEMORY,
+			       "No memory for the database.");
 	return ST_OK;
 }
 
@@ -310,6 +329,8 @@ enum status db_open(const struct db_options *opt, struct db **out,
 	if (st == ST_OK)
 		st = prepare_all(db, err);
 	if (st == ST_OK)
+		st = db_keys_adopt(db, db->seal, err);
+	if (st == ST_OK)
 		st = db_log_trim_all(db, err);
 	return hand_over(db, st, out);
 }
@@ -335,6 +356,8 @@ enum status db_open_readonly(const struct db_options *opt, struct db **out,
 	if (st == ST_OK)
 		st = db_schema_check_newest(db->reader, err);
 	if (st == ST_OK)
+		st = db_keys_load(db, db->reader, err);
+	if (st == ST_OK)
 		st = prepare_all(db, err);
 	return hand_over(db, st, out);
 }
@@ -353,6 +376,8 @@ void db_close(struct db *db)
 		db_memory_release();
 	if (db->lock_fd >= 0)
 		close(db->lock_fd);
+	seal_free(db->seal);
+	free(db->key_path);
 	pthread_mutex_destroy(&db->read_lock);
 	pthread_mutex_destroy(&db->write_lock);
 	free(db);

@@ -47,9 +47,14 @@ struct db_options {
 	size_t heap_bytes;    /* hard heap limit for all else in SQLite */
 	int64_t log_max_rows; /* never more; oldest go, a 64th at a time */
 	int64_t people_max, doors_max;
+	const char *key_file; /* see seal.h */
 };
 
-/* Opens or makes dir/facegate.db, checks it (quick_check), migrates it.
+/* Opens or makes dir/facegate.db, checks it (quick_check), migrates it. What a
+ * template holds, and names, metadata and cards of people, are encrypted with
+ * the keys of key_file; it is made when it is missing and nothing has been
+ * encrypted yet. ST_BAD_KEY_FILE when it is missing or has not the keys that
+ * the database was written with.
  * ST_BAD_DATABASE for damage, a foreign file or a newer schema; ST_IO_ERROR
  * when the folder is missing or read-only; ST_DISK_FULL; ST_DATABASE_BUSY
  * when another process holds it. */
@@ -175,6 +180,26 @@ enum status db_templates_each(struct db *db, const char *model_id,
 enum status db_templates_of(struct db *db, int64_t person_key,
 			    const char *model_id, db_template_fn row, void *ctx,
 			    struct errinfo *err) MUST_CHECK;
+/* How often a row was read that did not decrypt, since the store was opened. */
+uint64_t db_corrupt_rows(struct db *db);
+
+/* Takes up a changed key file, and encrypts some rows again that are not yet
+ * under its newest key, in one short transaction; *more while there may be
+ * others. Cheap when there is nothing to do. A key file that cannot be used is
+ * an error; the keys in use then stay. */
+enum status db_reseal(struct db *db, bool *more,
+		      struct errinfo *err) MUST_CHECK;
+/* The two ends of a change of keys, without an open store: a new key in the key
+ * file, and the newest alone. In between, db_reseal must have gone through. A
+ * change that was not ended is gone on with: no further key is added. */
+enum status db_key_add(const struct db_options *opt, int64_t *newest,
+		       struct errinfo *err) MUST_CHECK;
+enum status db_keys_drop(const struct db_options *opt,
+			 struct errinfo *err) MUST_CHECK;
+/* The lowest and the highest key version with which rows may be encrypted. */
+enum status db_key_versions(struct db *db, int64_t *oldest, int64_t *newest,
+			    struct errinfo *err) MUST_CHECK;
+
 /* How many templates belong to other models than model_id. */
 enum status db_templates_foreign(struct db *db, const char *model_id,
 				 int64_t *count,

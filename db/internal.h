@@ -10,27 +10,29 @@
 
 #include <pthread.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "db.h"
+#include "seal.h"
 
 /* SQLite's default. The page cache slots and the page cleaner rely on it, so
  * a file with another page size is refused. */
 #define DB_PAGE_BYTES 4096
 
 #define DB_PERSON_COLUMNS                                                      \
-	"SELECT p.key, p.id, p.name, p.created_ms, p.updated_ms, "             \
+	"SELECT p.key, p.id, p.created_ms, p.updated_ms, "                     \
 	"(SELECT count(*) FROM templates t WHERE t.person_key = p.key), "      \
-	"p.groups, p.valid_from_ms, p.valid_until_ms, p.metadata, "            \
-	"p.card_facility, p.card_number FROM people p "
+	"p.groups, p.valid_from_ms, p.valid_until_ms, p.key_version, "         \
+	"p.sealed FROM people p "
 
 #define DB_DOOR_COLUMNS                                                        \
 	"SELECT id, target_fmr, min_score, groups, windows, timezone, "        \
 	"credential, updated_ms FROM doors "
 
 #define DB_TEMPLATE_ROW                                                        \
-	"SELECT person_key, id, vector, scale, length FROM templates "
+	"SELECT person_key, id, model_id, key_version, sealed FROM templates "
 
 #define DB_LOG_COLUMNS                                                         \
 	"SELECT id, at_ms, route, person_id, door_id, decision, reason, "      \
@@ -43,24 +45,41 @@
 	X(COMMIT, writer, "COMMIT")                                            \
 	X(ROLLBACK, writer, "ROLLBACK")                                        \
 	X(PERSON_KEY, writer, "SELECT key FROM people WHERE id = ?1")          \
+	/* The number a row is going to have: what is encrypted is bound to    \
+	 * it.                                                                 \
+	 */                                                                    \
+	X(NEXT_NUMBER, writer,                                                 \
+	  "SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence "             \
+	  "WHERE name = ?1")                                                   \
+	X(PERSON_READ, writer, DB_PERSON_COLUMNS "WHERE p.key = ?1")           \
 	X(PERSON_ADD, writer,                                                  \
-	  "INSERT INTO people(id, name, created_ms, updated_ms) "              \
-	  "VALUES(?1, coalesce(?2, ''), ?3, ?3)")                              \
+	  "INSERT INTO people(key, id, created_ms, updated_ms, groups, "       \
+	  "valid_from_ms, valid_until_ms, key_version, sealed) "               \
+	  "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                        \
 	X(PERSON_TOUCH, writer,                                                \
-	  "UPDATE people SET name = coalesce(?2, name), updated_ms = ?3 "      \
-	  "WHERE key = ?1")                                                    \
+	  "UPDATE people SET updated_ms = ?2 WHERE key = ?1")                  \
 	X(PEOPLE_COUNT, writer, "SELECT count(*) FROM people")                 \
 	X(PERSON_SET, writer,                                                  \
-	  "UPDATE people SET name = ?2, updated_ms = ?3, groups = ?4, "        \
-	  "valid_from_ms = ?5, valid_until_ms = ?6, metadata = ?7, "           \
-	  "card_facility = ?8, card_number = ?9 WHERE key = ?1")               \
+	  "UPDATE people SET updated_ms = ?4, groups = ?5, "                   \
+	  "valid_from_ms = ?6, valid_until_ms = ?7, key_version = ?8, "        \
+	  "sealed = ?9 WHERE key = ?1")                                        \
 	X(PERSON_DELETE, writer, "DELETE FROM people WHERE key = ?1")          \
 	X(TEMPLATE_ADD, writer,                                                \
-	  "INSERT INTO templates(person_key, model_id, vector, scale, "        \
-	  "length, created_ms, quality, key_id) "                              \
-	  "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, coalesce(?8, ''))")              \
+	  "INSERT INTO templates(id, person_key, model_id, created_ms, "       \
+	  "quality, key_id, key_version, sealed) "                             \
+	  "VALUES(?1, ?2, ?3, ?4, ?5, coalesce(?6, ''), ?7, ?8)")              \
 	X(TEMPLATE_DELETE, writer,                                             \
 	  "DELETE FROM templates WHERE id = ?1 AND person_key = ?2")           \
+	X(OLD_PERSON, writer,                                                  \
+	  DB_PERSON_COLUMNS "WHERE p.key_version <> ?1 AND p.key > ?2 "        \
+			    "ORDER BY p.key LIMIT 1")                          \
+	X(OLD_TEMPLATE, writer,                                                \
+	  DB_TEMPLATE_ROW "WHERE key_version <> ?1 AND id > ?2 "               \
+			  "ORDER BY id LIMIT 1")                               \
+	X(TEMPLATE_SET, writer,                                                \
+	  "UPDATE templates SET key_version = ?2, sealed = ?3 WHERE id = ?1")  \
+	X(KEY_ADD, writer, "INSERT INTO seal(version, proof) VALUES(?1, ?2)")  \
+	X(KEYS_DROP, writer, "DELETE FROM seal WHERE version <> ?1")           \
 	X(TEMPLATES_DELETE, writer,                                            \
 	  "DELETE FROM templates WHERE person_key = ?1")                       \
 	X(DOORS_COUNT, writer,                                                 \
@@ -85,6 +104,7 @@
 	X(LOG_FORGET, writer,                                                  \
 	  "UPDATE match_log SET person_id = '' WHERE id IN (SELECT id FROM "   \
 	  "match_log WHERE person_id = ?1 AND person_id <> '' LIMIT 64)")      \
+	X(KEY_RANGE, reader, "SELECT min(version), max(version) FROM seal")    \
 	X(PERSON_GET, reader, DB_PERSON_COLUMNS "WHERE p.id = ?1")             \
 	X(PERSON_BY_KEY, reader, DB_PERSON_COLUMNS "WHERE p.key = ?1")         \
 	X(PEOPLE_LIST, reader,                                                 \
@@ -127,7 +147,41 @@ struct db {
 	bool sync_full;	  /* what the writer's synchronous is now */
 	bool empty_due;	  /* the WAL should be empty and is not */
 	int64_t log_max_rows, people_max, doors_max;
+	struct seal *seal; /* changed under both locks, used under either */
+	char *key_path;
+	bool reseal_due; /* rows of older keys may exist */
+	int64_t resealed_people, resealed_templates; /* up to these */
+	_Atomic uint64_t corrupt_rows;
 };
+
+/* rowseal.c: the encrypted part of a row. */
+#define PERSON_PLAIN_MIN (8 + 8 + 1 + 1) /* card, two empty texts */
+#define PERSON_SEALED_MAX                                                      \
+	(PERSON_PLAIN_MIN + PERSON_NAME_MAX + METADATA_MAX + SEAL_OVERHEAD)
+#define TEMPLATE_SEALED_BYTES (TEMPLATE_DIM + 4 + 4 + SEAL_OVERHEAD)
+
+/* With the newest key; the person's key, id, groups and validity must be set.
+ * Returns the bytes written. */
+size_t db_encrypt_person(const struct seal *s, const struct db_person *p,
+			 uint8_t out[PERSON_SEALED_MAX]);
+/* Fills name, metadata and card. False when the row is not as it was written.
+ */
+bool db_decrypt_person(const struct seal *s, int64_t version,
+		       const void *sealed, size_t n, struct db_person *p);
+
+struct db_template_row { /* what a template is bound to */
+	int64_t person_key, id;
+	const char *model_id;
+};
+void db_encrypt_template(const struct seal *s,
+			 const struct db_template_row *row,
+			 const struct face_template *t,
+			 uint8_t out[TEMPLATE_SEALED_BYTES]);
+bool db_decrypt_template(const struct seal *s, int64_t version,
+			 const struct db_template_row *row, const void *sealed,
+			 size_t n, struct face_template *t);
+/* Logs and counts a row that did not decrypt. */
+void db_count_corrupt(struct db *db, const char *table, int64_t row);
 
 /* Turns a SQLite result code of conn into a status; what is the start of a
  * sentence ("Storing the template"). */
@@ -143,6 +197,25 @@ enum status db_number(struct db *db, enum db_sql which, int64_t *out,
 /* people.c: the writer's key of a person. ST_NO_SUCH_PERSON. */
 enum status db_person_key(struct db *db, const char *person_id, int64_t *key,
 			  struct errinfo *err) MUST_CHECK;
+/* people.c: reads a row of DB_PERSON_COLUMNS. A row that does not decrypt is
+ * ST_BAD_DATABASE. */
+enum status db_read_person(struct db *db, sqlite3_stmt *s,
+			   struct db_person *out,
+			   struct errinfo *err) MUST_CHECK;
+/* people.c: encrypts and stores all of a person but when it was made. */
+enum status db_store_person(struct db *db, enum db_sql which,
+			    const struct db_person *p,
+			    struct errinfo *err) MUST_CHECK;
+/* templates.c: reads a row of DB_TEMPLATE_ROW. *whole says whether it is as it
+ * was written: one that is not matches nobody, and the others are not held up
+ * by it. */
+struct db_template_at {
+	struct db_template_row row;
+	char model_id[MODEL_ID_MAX]; /* row.model_id */
+};
+enum status db_read_template(struct db *db, sqlite3_stmt *s,
+			     struct db_template_at *at, struct face_template *t,
+			     bool *whole, struct errinfo *err) MUST_CHECK;
 /* Ends the use of a statement, whatever state it is in. */
 void db_reset(sqlite3_stmt *s);
 int db_bind_text(sqlite3_stmt *s, int at, const char *text);

@@ -2,6 +2,7 @@
  * caller. Writers and readers use different connections, see internal.h.
  */
 #include <math.h>
+#include <stdio.h>
 
 #include "internal.h"
 
@@ -41,26 +42,84 @@ enum status db_person_key(struct db *db, const char *person_id, int64_t *key,
 	return st;
 }
 
-static enum status insert_person(struct db *db, const char *person_id,
-				 const char *name, int64_t now_ms, int64_t *key,
-				 struct errinfo *err)
+static enum status next_number(struct db *db, const char *table, int64_t *out,
+			       struct errinfo *err)
 {
-	sqlite3_stmt *s = db->stmt[DB_SQL_PERSON_ADD];
+	(void)db_bind_text(db->stmt[DB_SQL_NEXT_NUMBER], 1, table);
+	return db_number(db, DB_SQL_NEXT_NUMBER, out, err);
+}
+
+enum status db_store_person(struct db *db, enum db_sql which,
+			    const struct db_person *p, struct errinfo *err)
+{
+	sqlite3_stmt *s = db->stmt[which];
+	uint8_t sealed[PERSON_SEALED_MAX];
+	size_t n = db_encrypt_person(db->seal, p, sealed);
+
+	(void)sqlite3_bind_int64(s, 1, p->key);
+	if (which == DB_SQL_PERSON_ADD) {
+		(void)db_bind_text(s, 2, p->id);
+		(void)sqlite3_bind_int64(s, 3, p->created_ms);
+	}
+	(void)sqlite3_bind_int64(s, 4, p->updated_ms);
+	(void)db_bind_text(s, 5, p->groups);
+	(void)sqlite3_bind_int64(s, 6, p->valid_from_ms);
+	(void)sqlite3_bind_int64(s, 7, p->valid_until_ms);
+	(void)sqlite3_bind_int64(s, 8, seal_newest(db->seal));
+	(void)sqlite3_bind_blob(s, 9, sealed, (int)n, SQLITE_STATIC);
+	return db_run(db, which, "Storing the person", err);
+}
+
+/* Gives p its key. */
+static enum status insert_person(struct db *db, struct db_person *p,
+				 int64_t now_ms, struct errinfo *err)
+{
 	int64_t count = 0;
 	enum status st = db_number(db, DB_SQL_PEOPLE_COUNT, &count, err);
 
 	if (st == ST_OK && count >= db->people_max)
 		st = err_limit(err, ST_STORE_FULL, db->people_max, count + 1,
 			       "There are people_max people.");
+	if (st == ST_OK)
+		st = next_number(db, "people", &p->key, err);
+	p->created_ms = p->updated_ms = now_ms;
+	return st == ST_OK ? db_store_person(db, DB_SQL_PERSON_ADD, p, err)
+			   : st;
+}
+
+static enum status insert_new(struct db *db, const struct db_enrolment *e,
+			      int64_t *key, struct errinfo *err)
+{
+	struct db_person p = { .metadata = "{}", .card = { -1, -1 } };
+	enum status st;
+
+	(void)snprintf(p.id, sizeof p.id, "%s", e->person_id);
+	(void)snprintf(p.name, sizeof p.name, "%s", e->name ? e->name : "");
+	st = insert_person(db, &p, e->now_ms, err);
+	*key = p.key;
+	return st;
+}
+
+static enum status rename_person(struct db *db, int64_t key, const char *name,
+				 int64_t now_ms, struct errinfo *err)
+{
+	sqlite3_stmt *s = db->stmt[DB_SQL_PERSON_READ];
+	struct db_person p;
+	enum status st;
+	int rc;
+
+	(void)sqlite3_bind_int64(s, 1, key);
+	rc = sqlite3_step(s);
+	if (rc == SQLITE_ROW)
+		st = db_read_person(db, s, &p, err);
+	else
+		st = db_fail(db->writer, rc, "Reading the person", err);
+	db_reset(s);
 	if (st != ST_OK)
 		return st;
-	(void)db_bind_text(s, 1, person_id);
-	(void)db_bind_text(s, 2, name);
-	(void)sqlite3_bind_int64(s, 3, now_ms);
-	st = db_run(db, DB_SQL_PERSON_ADD, "Storing the person", err);
-	if (st == ST_OK)
-		*key = sqlite3_last_insert_rowid(db->writer);
-	return st;
+	(void)snprintf(p.name, sizeof p.name, "%s", name);
+	p.updated_ms = now_ms;
+	return db_store_person(db, DB_SQL_PERSON_SET, &p, err);
 }
 
 static enum status put_person(struct db *db, const struct db_enrolment *e,
@@ -70,13 +129,13 @@ static enum status put_person(struct db *db, const struct db_enrolment *e,
 	enum status st = db_person_key(db, e->person_id, key, err);
 
 	if (st == ST_NO_SUCH_PERSON)
-		return insert_person(db, e->person_id, e->name, e->now_ms, key,
-				     err);
+		return insert_new(db, e, key, err);
 	if (st != ST_OK)
 		return st;
+	if (e->name)
+		return rename_person(db, *key, e->name, e->now_ms, err);
 	(void)sqlite3_bind_int64(s, 1, *key);
-	(void)db_bind_text(s, 2, e->name);
-	(void)sqlite3_bind_int64(s, 3, e->now_ms);
+	(void)sqlite3_bind_int64(s, 2, e->now_ms);
 	return db_run(db, DB_SQL_PERSON_TOUCH, "Storing the person", err);
 }
 
@@ -84,23 +143,26 @@ static enum status put_template(struct db *db, int64_t key,
 				const struct db_enrolment *e, size_t i,
 				int64_t *id, struct errinfo *err)
 {
-	const struct face_template *t = &e->templates[i];
+	struct db_template_row row = { key, 0, e->model_id };
 	sqlite3_stmt *s = db->stmt[DB_SQL_TEMPLATE_ADD];
-	enum status st;
+	uint8_t sealed[TEMPLATE_SEALED_BYTES];
+	enum status st = next_number(db, "templates", &row.id, err);
 
-	(void)sqlite3_bind_int64(s, 1, key);
-	(void)db_bind_text(s, 2, e->model_id);
-	(void)sqlite3_bind_blob(s, 3, t->v, TEMPLATE_DIM, SQLITE_STATIC);
-	(void)sqlite3_bind_double(s, 4, (double)t->scale);
-	(void)sqlite3_bind_double(s, 5, (double)t->length);
-	(void)sqlite3_bind_int64(s, 6, e->now_ms);
+	if (st != ST_OK)
+		return st;
+	db_encrypt_template(db->seal, &row, &e->templates[i], sealed);
+	(void)sqlite3_bind_int64(s, 1, row.id);
+	(void)sqlite3_bind_int64(s, 2, key);
+	(void)db_bind_text(s, 3, e->model_id);
+	(void)sqlite3_bind_int64(s, 4, e->now_ms);
 	/* SQLite stores NaN as NULL. */
-	(void)sqlite3_bind_double(s, 7,
+	(void)sqlite3_bind_double(s, 5,
 				  (double)(e->quality ? e->quality[i] : NAN));
-	(void)db_bind_text(s, 8, e->key_id);
+	(void)db_bind_text(s, 6, e->key_id);
+	(void)sqlite3_bind_int64(s, 7, seal_newest(db->seal));
+	(void)sqlite3_bind_blob(s, 8, sealed, sizeof sealed, SQLITE_STATIC);
 	st = db_run(db, DB_SQL_TEMPLATE_ADD, "Storing the template", err);
-	if (st == ST_OK)
-		*id = sqlite3_last_insert_rowid(db->writer);
+	*id = row.id;
 	return st;
 }
 
@@ -132,40 +194,20 @@ enum status db_enroll(struct db *db, const struct db_enrolment *e,
 	return st;
 }
 
-static enum status set_person(struct db *db, int64_t key,
-			      const struct db_person *p, int64_t now_ms,
-			      struct errinfo *err)
-{
-	sqlite3_stmt *s = db->stmt[DB_SQL_PERSON_SET];
-
-	(void)sqlite3_bind_int64(s, 1, key);
-	(void)db_bind_text(s, 2, p->name);
-	(void)sqlite3_bind_int64(s, 3, now_ms);
-	(void)db_bind_text(s, 4, p->groups);
-	(void)sqlite3_bind_int64(s, 5, p->valid_from_ms);
-	(void)sqlite3_bind_int64(s, 6, p->valid_until_ms);
-	(void)db_bind_text(s, 7, p->metadata);
-	(void)sqlite3_bind_int64(s, 8, p->card.facility);
-	(void)sqlite3_bind_int64(s, 9, p->card.number);
-	return db_run(db, DB_SQL_PERSON_SET, "Storing the person", err);
-}
-
 enum status db_person_add(struct db *db, const struct db_person *p,
 			  int64_t now_ms, struct errinfo *err)
 {
 	enum status st = db_write_begin(db, true, err);
-	int64_t key = 0;
+	struct db_person made = *p;
 
 	if (st != ST_OK)
 		return st;
-	st = db_person_key(db, p->id, &key, err);
+	st = db_person_key(db, p->id, &made.key, err);
 	if (st == ST_OK)
 		st = err_set(err, ST_PERSON_EXISTS,
 			     "A person with this id exists already.");
 	else if (st == ST_NO_SUCH_PERSON)
-		st = insert_person(db, p->id, p->name, now_ms, &key, err);
-	if (st == ST_OK)
-		st = set_person(db, key, p, now_ms, err);
+		st = insert_person(db, &made, now_ms, err);
 	return db_write_end(db, st, false, err);
 }
 
@@ -173,15 +215,16 @@ enum status db_person_set(struct db *db, const struct db_person *p,
 			  int64_t now_ms, struct errinfo *err)
 {
 	enum status st = db_write_begin(db, true, err);
-	int64_t key = 0;
+	struct db_person changed = *p;
 
 	if (st != ST_OK)
 		return st;
-	st = db_person_key(db, p->id, &key, err);
+	st = db_person_key(db, p->id, &changed.key, err);
 	if (st == ST_NO_SUCH_PERSON)
 		st = err_set(err, st, "No person has this id.");
+	changed.updated_ms = now_ms;
 	if (st == ST_OK)
-		st = set_person(db, key, p, now_ms, err);
+		st = db_store_person(db, DB_SQL_PERSON_SET, &changed, err);
 	return db_write_end(db, st, true, err);
 }
 
@@ -223,28 +266,47 @@ enum status db_person_delete(struct db *db, const char *person_id,
 	return st;
 }
 
-static enum status read_person(sqlite3_stmt *s, struct db_person *out,
-			       struct errinfo *err)
+/* All but what is encrypted. */
+static enum status read_plain(sqlite3_stmt *s, struct db_person *out,
+			      struct errinfo *err)
 {
 	enum status st;
 
+	*out = (struct db_person){ .metadata = "{}", .card = { -1, -1 } };
 	out->key = sqlite3_column_int64(s, 0);
 	st = db_column_text(s, 1, out->id, sizeof out->id, err);
+	out->created_ms = sqlite3_column_int64(s, 2);
+	out->updated_ms = sqlite3_column_int64(s, 3);
+	out->templates = sqlite3_column_int64(s, 4);
 	if (st == ST_OK)
-		st = db_column_text(s, 2, out->name, sizeof out->name, err);
-	out->created_ms = sqlite3_column_int64(s, 3);
-	out->updated_ms = sqlite3_column_int64(s, 4);
-	out->templates = sqlite3_column_int64(s, 5);
-	if (st == ST_OK)
-		st = db_column_text(s, 6, out->groups, sizeof out->groups, err);
-	out->valid_from_ms = sqlite3_column_int64(s, 7);
-	out->valid_until_ms = sqlite3_column_int64(s, 8);
-	if (st == ST_OK)
-		st = db_column_text(s, 9, out->metadata, sizeof out->metadata,
-				    err);
-	out->card.facility = sqlite3_column_int64(s, 10);
-	out->card.number = sqlite3_column_int64(s, 11);
+		st = db_column_text(s, 5, out->groups, sizeof out->groups, err);
+	out->valid_from_ms = sqlite3_column_int64(s, 6);
+	out->valid_until_ms = sqlite3_column_int64(s, 7);
 	return st;
+}
+
+static enum status decrypt(struct db *db, sqlite3_stmt *s,
+			   struct db_person *out, struct errinfo *err)
+{
+	const void *sealed = sqlite3_column_blob(s, 9);
+
+	if (!sealed && sqlite3_errcode(sqlite3_db_handle(s)) == SQLITE_NOMEM)
+		return err_set(err, ST_NO_MEMORY,
+			       "No memory to read the database.");
+	if (db_decrypt_person(db->seal, sqlite3_column_int64(s, 8), sealed,
+			      (size_t)sqlite3_column_bytes(s, 9), out))
+		return ST_OK;
+	db_count_corrupt(db, "people", out->key);
+	return err_set(err, ST_BAD_DATABASE,
+		       "The person's row was changed or damaged in the file.");
+}
+
+enum status db_read_person(struct db *db, sqlite3_stmt *s,
+			   struct db_person *out, struct errinfo *err)
+{
+	enum status st = read_plain(s, out, err);
+
+	return st == ST_OK ? decrypt(db, s, out, err) : st;
 }
 
 /* Steps a bound reader statement that gives one person or none. */
@@ -254,7 +316,7 @@ static enum status get_person(struct db *db, sqlite3_stmt *s,
 	int rc = sqlite3_step(s);
 
 	if (rc == SQLITE_ROW)
-		return read_person(s, out, err);
+		return db_read_person(db, s, out, err);
 	if (rc == SQLITE_DONE)
 		return err_set(err, ST_NO_SUCH_PERSON,
 			       "No person has this id.");
@@ -303,7 +365,13 @@ enum status db_people_list(struct db *db, const char *after,
 	(void)sqlite3_bind_int64(s, 2, (sqlite3_int64)cap);
 	while (st == ST_OK && *count < cap &&
 	       (rc = sqlite3_step(s)) == SQLITE_ROW) {
-		st = read_person(s, &out[*count], err);
+		st = read_plain(s, &out[*count], err);
+		/* A damaged row is listed without its name, so that it can be
+		 * seen and deleted. */
+		if (st == ST_OK &&
+		    decrypt(db, s, &out[*count], NULL) == ST_NO_MEMORY)
+			st = err_set(err, ST_NO_MEMORY,
+				     "No memory to read the database.");
 		if (st == ST_OK)
 			++*count;
 	}

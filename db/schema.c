@@ -82,6 +82,55 @@ static const char *const migrations[] = {
 	" timezone TEXT NOT NULL,"
 	" credential TEXT NOT NULL,"
 	" updated_ms INTEGER NOT NULL) STRICT;",
+
+	/* 3: encrypted rows. The tables are made anew: their old pages are
+	 * freed, and freed pages are zeroed. Templates go first, so that
+	 * dropping the people does not cascade. */
+	"CREATE TABLE seal("
+	" version INTEGER PRIMARY KEY,"
+	" proof BLOB NOT NULL) STRICT;"
+	"INSERT INTO seal VALUES(seal_version(), seal_proof());"
+	"CREATE TABLE people_sealed("
+	" key INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" id TEXT NOT NULL UNIQUE"
+	"  CHECK(length(CAST(id AS BLOB)) BETWEEN 1 AND 64),"
+	" created_ms INTEGER NOT NULL,"
+	" updated_ms INTEGER NOT NULL,"
+	" groups TEXT NOT NULL CHECK(length(CAST(groups AS BLOB)) < 264),"
+	" valid_from_ms INTEGER NOT NULL,"
+	" valid_until_ms INTEGER NOT NULL,"
+	" key_version INTEGER NOT NULL,"
+	" sealed BLOB NOT NULL CHECK(length(sealed) BETWEEN 58 AND 698))"
+	" STRICT;"
+	"INSERT INTO people_sealed SELECT key, id, created_ms, updated_ms,"
+	" groups, valid_from_ms, valid_until_ms, seal_version(),"
+	" seal_person(key, id, groups, valid_from_ms, valid_until_ms, name,"
+	" metadata, card_facility, card_number) FROM people ORDER BY key;"
+	"CREATE TABLE templates_sealed("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" person_key INTEGER NOT NULL"
+	"  REFERENCES people_sealed(key) ON DELETE CASCADE,"
+	" model_id TEXT NOT NULL"
+	"  CHECK(length(CAST(model_id AS BLOB)) BETWEEN 1 AND 47),"
+	" created_ms INTEGER NOT NULL,"
+	" quality REAL,"
+	" key_id TEXT NOT NULL,"
+	" key_version INTEGER NOT NULL,"
+	" sealed BLOB NOT NULL CHECK(length(sealed) = 176)) STRICT;"
+	"INSERT INTO templates_sealed SELECT id, person_key, model_id,"
+	" created_ms, quality, key_id, seal_version(),"
+	" seal_template(person_key, id, model_id, vector, scale, length)"
+	" FROM templates ORDER BY id;"
+	/* Numbers of rows deleted since stay used. */
+	"DELETE FROM sqlite_sequence WHERE name IN"
+	" ('people_sealed', 'templates_sealed');"
+	"INSERT INTO sqlite_sequence(name, seq) SELECT name || '_sealed', seq"
+	" FROM sqlite_sequence WHERE name IN ('people', 'templates');"
+	"DROP TABLE templates;"
+	"DROP TABLE people;"
+	"ALTER TABLE people_sealed RENAME TO people;"
+	"ALTER TABLE templates_sealed RENAME TO templates;"
+	"CREATE INDEX templates_by_person ON templates(person_key);",
 };
 
 #define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))
@@ -94,8 +143,8 @@ enum status db_exec(sqlite3 *conn, const char *sql, const char *what,
 	return rc == SQLITE_OK ? ST_OK : db_fail(conn, rc, what, err);
 }
 
-static enum status read_number(sqlite3 *conn, const char *sql, int64_t *out,
-			       struct errinfo *err)
+enum status db_schema_number(sqlite3 *conn, const char *sql, int64_t *out,
+			     struct errinfo *err)
 {
 	enum status st = ST_OK;
 	sqlite3_stmt *s = NULL;
@@ -120,8 +169,9 @@ static enum status check_identity(sqlite3 *conn, int64_t app, int64_t version,
 	enum status st;
 
 	if (app == 0 && version == 0) {
-		st = read_number(conn, "SELECT count(*) FROM sqlite_schema",
-				 &objects, err);
+		st = db_schema_number(conn,
+				      "SELECT count(*) FROM sqlite_schema",
+				      &objects, err);
 		if (st != ST_OK || objects == 0)
 			return st;
 	}
@@ -143,13 +193,15 @@ enum status db_schema_check(sqlite3 *conn, struct errinfo *err)
 	int64_t app = 0, version = 0, page_bytes = 0, vacuum = 0;
 	enum status st;
 
-	st = read_number(conn, "PRAGMA application_id", &app, err);
+	st = db_schema_number(conn, "PRAGMA application_id", &app, err);
 	if (st == ST_OK)
-		st = read_number(conn, "PRAGMA user_version", &version, err);
+		st = db_schema_number(conn, "PRAGMA user_version", &version,
+				      err);
 	if (st == ST_OK)
-		st = read_number(conn, "PRAGMA page_size", &page_bytes, err);
+		st = db_schema_number(conn, "PRAGMA page_size", &page_bytes,
+				      err);
 	if (st == ST_OK)
-		st = read_number(conn, "PRAGMA auto_vacuum", &vacuum, err);
+		st = db_schema_number(conn, "PRAGMA auto_vacuum", &vacuum, err);
 	if (st == ST_OK)
 		st = check_identity(conn, app, version, err);
 	if (st == ST_OK && (page_bytes != DB_PAGE_BYTES || vacuum != 0))
@@ -189,8 +241,8 @@ static enum status migrate_one(sqlite3 *conn, int64_t to, struct errinfo *err)
 enum status db_schema_migrate(sqlite3 *conn, struct errinfo *err)
 {
 	int64_t version = 0;
-	enum status st = read_number(conn, "PRAGMA user_version", &version,
-				     err);
+	enum status st = db_schema_number(conn, "PRAGMA user_version", &version,
+					  err);
 
 	while (st == ST_OK && version < NEWEST)
 		st = migrate_one(conn, ++version, err);
@@ -200,8 +252,8 @@ enum status db_schema_migrate(sqlite3 *conn, struct errinfo *err)
 enum status db_schema_check_newest(sqlite3 *conn, struct errinfo *err)
 {
 	int64_t version = 0;
-	enum status st = read_number(conn, "PRAGMA user_version", &version,
-				     err);
+	enum status st = db_schema_number(conn, "PRAGMA user_version", &version,
+					  err);
 
 	if (st == ST_OK && version != NEWEST)
 		st = err_limit(err, ST_BAD_DATABASE, NEWEST, version,

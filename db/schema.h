@@ -16,6 +16,9 @@ enum status db_schema_migrate(sqlite3 *conn, struct errinfo *err) MUST_CHECK;
 /* Refuses a file that lacks migrations. */
 enum status db_schema_check_newest(sqlite3 *conn,
 				   struct errinfo *err) MUST_CHECK;
+/* The number that a statement gives. */
+enum status db_schema_number(sqlite3 *conn, const char *sql, int64_t *out,
+			     struct errinfo *err) MUST_CHECK;
 /* PRAGMA quick_check. */
 enum status db_schema_quick_check(sqlite3 *conn,
 				  struct errinfo *err) MUST_CHECK;

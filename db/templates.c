@@ -2,29 +2,29 @@
  * outside input: each row is checked before anyone computes with it. The row
  * function runs under the reader's lock and must not call into db.
  */
-#include <math.h>
-#include <string.h>
-
 #include "internal.h"
 
-static enum status read_template(sqlite3_stmt *s, struct face_template *t,
-				 struct errinfo *err)
+enum status db_read_template(struct db *db, sqlite3_stmt *s,
+			     struct db_template_at *at, struct face_template *t,
+			     bool *whole, struct errinfo *err)
 {
-	const void *vector = sqlite3_column_blob(s, 2);
+	const void *sealed = sqlite3_column_blob(s, 4);
+	enum status st = db_column_text(s, 2, at->model_id, sizeof at->model_id,
+					err);
 
-	if (!vector && sqlite3_errcode(sqlite3_db_handle(s)) == SQLITE_NOMEM)
+	if (st != ST_OK)
+		return st;
+	if (!sealed && sqlite3_errcode(sqlite3_db_handle(s)) == SQLITE_NOMEM)
 		return err_set(err, ST_NO_MEMORY,
 			       "No memory to read a template.");
-	if (!vector || sqlite3_column_bytes(s, 2) != TEMPLATE_DIM)
-		return err_set(err, ST_BAD_DATABASE,
-			       "A stored template has a wrong size.");
-	memcpy(t->v, vector, TEMPLATE_DIM);
-	t->scale = (float)sqlite3_column_double(s, 3);
-	t->length = (float)sqlite3_column_double(s, 4);
-	if (!isfinite(t->scale) || t->scale <= 0 || !isfinite(t->length) ||
-	    t->length < 0)
-		return err_set(err, ST_BAD_DATABASE,
-			       "A stored template has invalid numbers.");
+	at->row = (struct db_template_row){ sqlite3_column_int64(s, 0),
+					    sqlite3_column_int64(s, 1),
+					    at->model_id };
+	*whole = db_decrypt_template(db->seal, sqlite3_column_int64(s, 3),
+				     &at->row, sealed,
+				     (size_t)sqlite3_column_bytes(s, 4), t);
+	if (!*whole)
+		db_count_corrupt(db, "templates", at->row.id);
 	return ST_OK;
 }
 
@@ -32,15 +32,16 @@ static enum status read_template(sqlite3_stmt *s, struct face_template *t,
 static enum status walk(struct db *db, sqlite3_stmt *s, db_template_fn row,
 			void *ctx, struct errinfo *err)
 {
+	struct db_template_at at;
 	struct face_template t;
 	enum status st = ST_OK;
+	bool whole = false;
 	int rc = SQLITE_DONE;
 
 	while (st == ST_OK && (rc = sqlite3_step(s)) == SQLITE_ROW) {
-		st = read_template(s, &t, err);
-		if (st == ST_OK)
-			st = row(ctx, sqlite3_column_int64(s, 0),
-				 sqlite3_column_int64(s, 1), &t);
+		st = db_read_template(db, s, &at, &t, &whole, err);
+		if (st == ST_OK && whole)
+			st = row(ctx, at.row.person_key, at.row.id, &t);
 	}
 	if (st == ST_OK && rc != SQLITE_DONE)
 		st = db_fail(db->reader, rc, "Reading the templates", err);

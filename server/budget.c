@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "server.h"
+#include "store_setup.h"
 #include "upload.h"
 
 void budget_complete(struct budget *b, const struct config *cfg)

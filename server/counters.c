@@ -194,6 +194,10 @@ void counters_print(struct srv *srv, FILE *out)
 	      "Working memory of one worker.");
 	gauge(out, "pool_peak_bytes", (double)m->pool_peak_bytes,
 	      "Most of it that a request has held since the start.");
+	head(out, "corrupt_rows_total", "counter",
+	     "Rows read that were changed or damaged in the database.");
+	fprintf(out, "facegate_corrupt_rows_total %llu\n",
+		(unsigned long long)db_corrupt_rows(srv->db));
 	gauge(out, "requests_active", atomic_load(&srv->active),
 	      "Requests at work, waiting or arriving.");
 	gauge(out, "uploads_free", (double)uploads_free,

@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <jansson.h>
@@ -18,6 +21,7 @@
 #include "log.h"
 #include "selftest.h"
 #include "server.h"
+#include "store_setup.h"
 
 enum { EXIT_STOPPED = 0, EXIT_CANNOT_START = 1, EXIT_USAGE = 2 };
 
@@ -176,6 +180,48 @@ static enum status open_engine(const struct config *cfg, struct engine **e,
 	return ST_OK;
 }
 
+/* Templates, names and keys lie in memory: no file of it is ever written, and
+ * no other process of this user may look into it. */
+static void keep_memory_private(void)
+{
+	const struct rlimit none = { 0, 0 };
+
+	(void)setrlimit(RLIMIT_CORE, &none);
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+/* Rows under an older key, after a change of keys or a start in the middle of
+ * one, are encrypted again while requests go on. */
+static void reseal_rows(struct db *db)
+{
+	static enum status told;
+	struct errinfo err;
+	enum status st;
+	bool more;
+
+	do {
+		err_clear(&err);
+		st = db_reseal(db, &more, &err);
+	} while (st == ST_OK && more);
+	if (st != ST_OK && st != told)
+		log_line(LOG_ERROR, "keys_not_changed", "code=%s text=\"%s\"",
+			 status_code(st), err.text);
+	told = st;
+}
+
+/* Returns the signal that stops the daemon. */
+static int wait_for_stop(const sigset_t *stop, struct db *db)
+{
+	const struct timespec tick = { 1, 0 };
+	int sig;
+
+	do {
+		reseal_rows(db);
+		sig = sigtimedwait(stop, NULL, &tick);
+	} while (sig < 0);
+	return sig;
+}
+
 /* The one moment at which the daemon itself says a key: there is none, and its
  * owner asked for one. */
 static enum status make_first_key(const struct config *cfg, struct errinfo *err)
@@ -203,18 +249,14 @@ static enum status open_floors(const struct config *cfg, struct engine **e,
 			       struct db **db, struct srv **srv,
 			       struct errinfo *err)
 {
-	struct db_options dbo = { .dir = cfg->data_dir,
-				  .cache_bytes = (size_t)cfg->db_cache_kib *
-						 1024,
-				  .heap_bytes = SRV_DB_HEAP_BYTES,
-				  .log_max_rows = cfg->log_max_rows,
-				  .people_max = cfg->people_max,
-				  .doors_max = cfg->doors_max };
+	struct srv_store_paths paths;
+	struct db_options dbo;
 	float score = 0.0f;
 	size_t loaded = 0;
 	int64_t foreign = 0;
 	enum status st;
 
+	srv_store_options(cfg, &paths, &dbo);
 	st = open_engine(cfg, e, err);
 	if (st == ST_OK)
 		st = selftest_run(*e, 0, &score, err);
@@ -250,11 +292,11 @@ static int serve(const struct config *cfg)
 	struct srv *srv = NULL;
 	struct errinfo err;
 	sigset_t stop;
-	int sig = 0, code = EXIT_STOPPED;
+	int sig, code = EXIT_STOPPED;
 
 	err_clear(&err);
 	/* Blocked before any thread exists, so that all inherit it and only
-	 * sigwait below sees them. */
+	 * wait_for_stop sees them. */
 	sigemptyset(&stop);
 	sigaddset(&stop, SIGTERM);
 	sigaddset(&stop, SIGINT);
@@ -263,12 +305,12 @@ static int serve(const struct config *cfg)
 	/* One heap for all threads: separate ones only hold on to memory. */
 	mallopt(M_ARENA_MAX, 1);
 	umask(0077);
+	keep_memory_private();
 	if (open_floors(cfg, &engine, &db, &srv, &err) == ST_OK) {
 		printf("listening on http://%s:%u\n", srv_host(srv),
 		       srv_port(srv));
 		fflush(stdout);
-		while (sigwait(&stop, &sig) != 0)
-			;
+		sig = wait_for_stop(&stop, db);
 		log_line(LOG_INFO, "stopping", "signal=%d", sig);
 	} else {
 		code = fail(&err, EXIT_CANNOT_START);

@@ -46,6 +46,5 @@ static inline size_t srv_upload_slots(const struct config *cfg)
 	return (size_t)(cfg->workers + cfg->queue_max);
 }
 #define SRV_CONNECTION_BYTES (16 * 1024)
-#define SRV_DB_HEAP_BYTES    (4 * 1024 * 1024)
 
 #endif

@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+import lzma
 import os
 import re
 import shutil
@@ -50,6 +51,15 @@ def sanitized():
     """True for a build whose memory says nothing about the real one's."""
     with open(FACEGATED, "rb") as f:
         return re.search(rb"__[amt]san_init", f.read()) is not None
+
+
+def old_database(version, folder):
+    """Puts a database as an earlier version left it into a folder; returns its path."""
+    path = os.path.join(folder, "facegate.db")
+    with lzma.open(os.path.join(ROOT, "tests", "data", "db", f"version-{version}.db.xz")) as f:
+        with open(path, "wb") as out:
+            out.write(f.read())
+    return path
 
 
 def clean_environment():
@@ -157,7 +167,11 @@ class Daemon:
         return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
     def descriptors(self):
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+        try:
+            return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+        except PermissionError:  # the daemon keeps others out: count its connections
+            with open("/proc/net/tcp") as f:
+                return sum(line.split()[1].endswith(f":{self.port:04X}") for line in f)
 
 
 def read_all(s):

@@ -6,7 +6,7 @@ import struct
 import unittest
 
 from clitool import Case, run
-from daemon import Daemon, small_face
+from daemon import Daemon, old_database, small_face
 
 
 def cosine(a, b):
@@ -21,14 +21,17 @@ class Calibrate(Case):
     def model(self):
         return self.result("version")["models"]["embedder"]
 
-    def make_store(self, people, templates):
+    def make_store(self, people, templates, change=""):
         """People whose templates share a direction, so that strangers score
-        about 0.4; a person's own templates are equal but for the last."""
-        Daemon(data_dir=str(self.folder)).stop()
+        about 0.4; a person's own templates are equal but for the last. Written
+        into a store of the last version with plain rows, which the daemon
+        then encrypts."""
         rng = random.Random(4)
         common = [rng.gauss(0, 1) for _ in range(128)]
         made = []
-        with sqlite3.connect(self.folder / "facegate.db") as db:
+        with sqlite3.connect(old_database(2, self.folder)) as db:
+            db.execute("DELETE FROM templates")
+            db.execute("DELETE FROM people")
             for p in range(1, people + 1):
                 db.execute("INSERT INTO people(key, id, name, created_ms, "
                            "updated_ms) VALUES(?, ?, '', 0, 0)", (p, f"p{p}"))
@@ -38,14 +41,16 @@ class Calibrate(Case):
                         v = [rng.gauss(0, 1) for _ in v]
                     top = max(map(abs, v))
                     made.append((p, [round(127 * x / top) for x in v]))
-        with sqlite3.connect(self.folder / "facegate.db") as db:
             for p, v in made:
                 db.execute(
                     "INSERT INTO templates(person_key, model_id, vector, "
                     "scale, length, created_ms) VALUES(?, ?, ?, ?, 9, 0)",
                     (p, self.model(), struct.pack("128b", *v),
                      1 / math.sqrt(sum(x * x for x in v))))
+            db.execute(change)
         db.close()
+        with Daemon(data_dir=str(self.folder)):
+            pass
         return made
 
     def test_rates_are_those_of_every_two_templates(self):
@@ -86,12 +91,9 @@ class Calibrate(Case):
         self.assertIn(f"set target_fmr = {advice:.2g}\n", text)
 
     def test_cut_that_the_table_does_not_reach_gives_no_advice(self):
-        self.make_store(80, 2)
-        with sqlite3.connect(self.folder / "facegate.db") as db:
-            db.execute("UPDATE templates SET vector = (SELECT vector FROM "
-                       "templates WHERE id = 1), scale = (SELECT scale FROM "
-                       "templates WHERE id = 1) WHERE person_key < 20")
-        db.close()
+        self.make_store(
+            80, 2, "UPDATE templates SET (vector, scale) = (SELECT vector, "
+            "scale FROM templates WHERE person_key = 1) WHERE person_key < 20")
         rate = self.calibrate()["rates"]["1e-2"]
         self.assertGreater(rate["site_threshold"], 0.99)
         self.assertIsNone(rate["site_target_fmr"])
@@ -125,11 +127,8 @@ class Calibrate(Case):
             self.assertEqual((code, log), (0, ""))
 
     def test_store_of_another_model_is_counted_and_not_compared(self):
-        self.make_store(3, 2)
-        with sqlite3.connect(self.folder / "facegate.db") as db:
-            db.execute("UPDATE templates SET model_id = 'other@00000000' "
-                       "WHERE person_key = 3")
-        db.close()
+        self.make_store(3, 2, "UPDATE templates SET model_id = "
+                        "'other@00000000' WHERE person_key = 3")
         found = self.calibrate()
         self.assertEqual((found["people"], found["templates"],
                           found["templates_of_other_models"]), (2, 4, 2))

@@ -34,6 +34,7 @@ LIBRARY = {
     "jpeglib.h": {"engine"},
     "jerror.h": {"engine"},
     "sqlite3.h": {"db"},
+    "sodium.h": {"db"},
     "microhttpd.h": {"server"},
     "nettle/sha2.h": {"server"},
     "nettle/memops.h": {"server"},

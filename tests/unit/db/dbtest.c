@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "internal.h"
+
 char test_dir[256];
 size_t test_cache_bytes;
 
@@ -47,7 +49,11 @@ void test_dir_remove(void)
 
 struct db_options test_options(void)
 {
+	static char key_file[512];
+
+	test_path("facegate.key", key_file);
 	return (struct db_options){ .dir = test_dir,
+				    .key_file = key_file,
 				    .cache_bytes = test_cache_bytes,
 				    .heap_bytes = 2 * 1024 * 1024,
 				    .log_max_rows = 1000,
@@ -220,6 +226,26 @@ bool test_folder_holds(const void *bytes, size_t n)
 	}
 	closedir(dir);
 	return found;
+}
+
+size_t test_blob(struct db *db, const char *sql, const char *id, void *out,
+		 size_t cap)
+{
+	sqlite3_stmt *s = NULL;
+	size_t n = 0;
+
+	ck_assert_int_eq(sqlite3_prepare_v2(db->reader, sql, -1, &s, NULL),
+			 SQLITE_OK);
+	ck_assert_int_eq(sqlite3_bind_text(s, 1, id, -1, SQLITE_STATIC),
+			 SQLITE_OK);
+	if (sqlite3_step(s) == SQLITE_ROW) {
+		n = (size_t)sqlite3_column_bytes(s, 0);
+		ck_assert_uint_gt(n, 0);
+		n = n < cap ? n : cap;
+		memcpy(out, sqlite3_column_blob(s, 0), n);
+	}
+	sqlite3_finalize(s);
+	return n;
 }
 
 void test_sql(const char *sql)

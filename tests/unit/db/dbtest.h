@@ -37,6 +37,10 @@ size_t test_check_whole(struct db *db);
 
 /* Whether any file in the folder holds these bytes. */
 bool test_folder_holds(const void *bytes, size_t n);
+/* The encrypted bytes that SQL finds, at most cap; returns their number, 0 when
+ * there is no such row. Reads beside the open store. */
+size_t test_blob(struct db *db, const char *sql, const char *id, void *out,
+		 size_t cap);
 /* Opens the file apart from the store; close the store first. */
 void test_sql(const char *sql);
 void test_path(const char *file, char out[512]);

@@ -71,19 +71,36 @@ static void make_crowd(struct db *db)
 	}
 }
 
-static unsigned templates_left(void)
+/* The encrypted rows of some of the doomed, as they were last written. */
+enum { SAMPLES = CROWD / STEP / 10, PIECE = 48 };
+static char samples[2 * SAMPLES][PIECE];
+
+static void take_samples(struct db *db)
 {
-	struct face_template t;
-	unsigned found = 0;
 	char id[48];
 
-	for (unsigned i = 0; i < CROWD; i += 10 * STEP) {
-		crowd_id(i, id);
-		for (unsigned n = 0; n < TEST_PER_PERSON; n++) {
-			test_template(id, n, &t);
-			found += test_folder_holds(t.v, TEMPLATE_DIM);
-		}
+	for (unsigned k = 0; k < SAMPLES; k++) {
+		crowd_id(10 * STEP * k, id);
+		ck_assert_uint_eq(
+			test_blob(db, "SELECT sealed FROM people WHERE id = ?1",
+				  id, samples[2 * k], PIECE),
+			PIECE);
+		ck_assert_uint_eq(
+			test_blob(db,
+				  "SELECT sealed FROM templates WHERE "
+				  "person_key = (SELECT key FROM people "
+				  "WHERE id = ?1)",
+				  id, samples[2 * k + 1], PIECE),
+			PIECE);
 	}
+}
+
+static unsigned samples_left(void)
+{
+	unsigned found = 0;
+
+	for (unsigned k = 0; k < 2 * SAMPLES; k++)
+		found += test_folder_holds(samples[k], PIECE);
 	return found;
 }
 
@@ -95,8 +112,8 @@ START_TEST(deleted_people_leave_no_byte_in_any_file)
 
 	make_crowd(db);
 	ck_assert(test_folder_holds(MARK, strlen(MARK)));
-	ck_assert_uint_eq(templates_left(),
-			  TEST_PER_PERSON * CROWD / STEP / 10);
+	take_samples(db);
+	ck_assert_uint_eq(samples_left(), 2 * SAMPLES);
 	for (unsigned i = 0; i < CROWD; i += STEP) {
 		crowd_id(i, id);
 		ck_assert_int_eq(db_person_delete(db, id, &key, NULL), ST_OK);
@@ -110,7 +127,7 @@ START_TEST(deleted_people_leave_no_byte_in_any_file)
 		ck_assert_int_eq(test_enroll(db, id, name, false), ST_OK);
 	}
 	ck_assert(!test_folder_holds(MARK, strlen(MARK)));
-	ck_assert_uint_eq(templates_left(), 0);
+	ck_assert_uint_eq(samples_left(), 0);
 	db_close(db);
 	ck_assert(!test_folder_holds(MARK, strlen(MARK)));
 }
@@ -119,31 +136,35 @@ END_TEST
 START_TEST(replaced_templates_leave_no_byte_in_any_file)
 {
 	struct db *db = test_open();
-	struct face_template old, fresh;
+	static const char find[] = "SELECT sealed FROM templates WHERE "
+				   "person_key = (SELECT key FROM people "
+				   "WHERE id = ?1)";
+	struct face_template t;
 	int64_t key, id;
-	char other[16];
+	char other[16], old[PIECE], fresh[PIECE];
 
 	ck_assert_int_eq(test_enroll(db, "a", "Ada", false), ST_OK);
 	for (int i = 0; i < 50; i++) {
 		(void)snprintf(other, sizeof other, "b%d", i);
 		ck_assert_int_eq(test_enroll(db, other, NULL, false), ST_OK);
 	}
-	test_template("a", 0, &old);
-	test_template("a", 9, &fresh);
-	ck_assert(test_folder_holds(old.v, TEMPLATE_DIM));
+	ck_assert_uint_eq(test_blob(db, find, "a", old, PIECE), PIECE);
+	ck_assert(test_folder_holds(old, PIECE));
+	test_template("a", 9, &t);
 	ck_assert_int_eq(
 		db_enroll(db,
 			  &(struct db_enrolment){ .person_id = "a",
 						  .name = NULL,
 						  .replace = true,
 						  .model_id = TEST_MODEL,
-						  .templates = &fresh,
+						  .templates = &t,
 						  .count = 1,
 						  .now_ms = 1 },
 			  &key, &id, NULL),
 		ST_OK);
-	ck_assert(!test_folder_holds(old.v, TEMPLATE_DIM));
-	ck_assert(test_folder_holds(fresh.v, TEMPLATE_DIM));
+	ck_assert_uint_eq(test_blob(db, find, "a", fresh, PIECE), PIECE);
+	ck_assert(!test_folder_holds(old, PIECE));
+	ck_assert(test_folder_holds(fresh, PIECE));
 	db_close(db);
 }
 END_TEST
