@@ -124,7 +124,8 @@ class Export(unittest.TestCase):
     def test_a_stop_in_the_middle_ends_in_order(self):
         folder = tempfile.mkdtemp(prefix="facegate-api-")
         self.addCleanup(shutil.rmtree, folder)
-        shutil.copy(os.path.join(self.dir, "facegate.db"), folder)
+        for name in ("facegate.db", "facegate.key"):
+            shutil.copy(os.path.join(self.dir, name), folder)
         d = Daemon(folder, request_timeout_ms=600)
         with d.connect() as s:
             s.setsockopt(1, 8, 4096)
