@@ -7,23 +7,55 @@
 
 #define DEPTHWISE_TAPS_MAX 256 /* what the loader lets through */
 
+/* Inputs widened at a time, in a quarter of the L1 cache. */
+#define WIDENED 4096
+
+INLINE void widen_all(int16_t *dst, const int8_t *src, size_t n)
+{
+	size_t i = 0;
+
+	for (; i + 16 <= n; i += 16)
+		_mm256_storeu_si256((__m256i *)(void *)(dst + i),
+				    widen(src + i));
+	for (; i < n; i++)
+		dst[i] = src[i];
+}
+
+/* A pixel too long for the buffer is widened as it is read. */
+static void gemm_s8_long(const struct k_gemm *g)
+{
+	const int8_t *w = g->weights;
+
+	for (size_t o0 = 0; o0 < g->channels; o0 += 16, w += g->groups * 64) {
+		const struct requant16 q = load_requant16(g->rq, o0,
+							  SUMS_IN_PAIRS);
+		const int8_t *in = g->in;
+
+		for (size_t p = 0; p < g->pixels; p++, in += g->in_step)
+			block(g, &q, in, p, o0, w, 1, 0, 0);
+	}
+}
+
+/* Inputs are widened once for all blocks of outputs. */
 static void gemm_s8(const struct k_gemm *g)
 {
-	gemm(g, 0, 0);
-}
+	_Alignas(32) int16_t in[WIDENED];
+	struct k_gemm part = *g;
+	size_t k = 4 * g->groups, n;
 
-static void gemm_s16(const struct k_gemm *g)
-{
-	if (g->wide)
-		gemm(g, 1, 1);
-	else
-		gemm(g, 1, 0);
-}
+	if (k > WIDENED) {
+		gemm_s8_long(g);
+		return;
+	}
+	part.in_step = k;
+	for (size_t p = 0; p < g->pixels; p += n) {
+		const int8_t *src = (const int8_t *)g->in + p * g->in_step;
 
-INLINE __m256i widen(const int8_t *p)
-{
-	return _mm256_cvtepi8_epi16(
-		_mm_loadu_si128((const __m128i *)(const void *)p));
+		n = g->pixels - p < WIDENED / k ? g->pixels - p : WIDENED / k;
+		for (size_t x = 0; x < n; x++, src += g->in_step)
+			widen_all(in + x * k, src, k);
+		narrow_tiles(&part, in, p, n);
+	}
 }
 
 /* A pair of taps of 16 channels, interleaved: what multiply-add wants. */
@@ -31,44 +63,39 @@ struct taps16 {
 	__m256i lo, hi;
 };
 
+INLINE struct taps16 interleave(__m256i a, __m256i b)
+{
+	return (struct taps16){ _mm256_unpacklo_epi16(a, b),
+				_mm256_unpackhi_epi16(a, b) };
+}
+
 INLINE struct taps16 pair_taps(const int8_t *a, const int8_t *b)
 {
-	__m128i x = _mm_loadu_si128((const __m128i *)(const void *)a);
-	__m128i y = b == NULL
-			    ? _mm_setzero_si128()
-			    : _mm_loadu_si128((const __m128i *)(const void *)b);
-
-	return (struct taps16){
-		_mm256_cvtepi8_epi16(_mm_unpacklo_epi8(x, y)),
-		_mm256_cvtepi8_epi16(_mm_unpackhi_epi8(x, y)),
-	};
+	return interleave(widen(a), widen(b));
 }
 
 INLINE void add_taps(struct taps16 *sum, struct taps16 in, struct taps16 w)
 {
 	sum->lo = _mm256_add_epi32(sum->lo, _mm256_madd_epi16(in.lo, w.lo));
 	sum->hi = _mm256_add_epi32(sum->hi, _mm256_madd_epi16(in.hi, w.hi));
+	/* Adding in this order, not as a tree, leaves registers for inputs. */
+	__asm__("" : "+x"(sum->lo), "+x"(sum->hi));
 }
 
 INLINE __m128i finish_taps(struct taps16 sum, const struct requant16 *q)
 {
-	return pack8(round8(q, scale8(q, 0, _mm256_cvtepi32_ps(sum.lo))),
-		     round8(q, scale8(q, 1, _mm256_cvtepi32_ps(sum.hi))));
+	return round_s8(q, scale8(q, 0, _mm256_cvtepi32_ps(sum.lo)),
+			scale8(q, 1, _mm256_cvtepi32_ps(sum.hi)),
+			SUMS_IN_HALVES);
 }
 
-INLINE struct taps16 load_bias(const struct k_requant *rq, size_t c)
+/* 16 channels of a row under a 3x3 window, its weights at hand. Columns of the
+ * two upper rows make pairs, and neighbours in the lowest one; with stride 1
+ * (slide) all but the last are those of the pixel before. */
+INLINE void depthwise3x3(const struct k_depthwise *d, size_t c, int slide)
 {
-	const __m256i *bias = (const __m256i *)(const void *)(rq->bias + c);
-
-	return (struct taps16){ _mm256_loadu_si256(bias),
-				_mm256_loadu_si256(bias + 1) };
-}
-
-/* 16 channels of a row under a 3x3 window, its weights kept in registers. */
-static void depthwise3x3(const struct k_depthwise *d, size_t c)
-{
-	const struct requant16 q = load_requant16(d->rq, c);
-	const struct taps16 bias = load_bias(d->rq, c);
+	const struct requant16 q = load_requant16(d->rq, c, SUMS_IN_HALVES);
+	const __m256i zero = _mm256_setzero_si256();
 	const size_t p = d->pixel_step, ws = d->weight_step;
 	const int8_t *w = d->weights + c;
 	const int8_t *r0 = d->rows[0] + c, *r1 = d->rows[1] + c,
@@ -77,22 +104,34 @@ static void depthwise3x3(const struct k_depthwise *d, size_t c)
 			    w1 = pair_taps(w + ws, w + 4 * ws),
 			    w2 = pair_taps(w + 2 * ws, w + 5 * ws),
 			    w3 = pair_taps(w + 6 * ws, w + 7 * ws),
-			    w4 = pair_taps(w + 8 * ws, NULL);
+			    w4 = interleave(zero, widen(w + 8 * ws));
+	struct taps16 left = pair_taps(r0, r1), mid = pair_taps(r0 + p, r1 + p);
+	struct taps16 low = pair_taps(r2, r2 + p);
+	__m256i low_mid = widen(r2 + p);
 	int8_t *out = d->out + c;
 
-	for (size_t x = 0; x < d->out_pixels; x++) {
-		struct taps16 sum = bias;
+	for (size_t x = 0;;) {
+		struct taps16 right = pair_taps(r0 + 2 * p, r1 + 2 * p);
+		__m256i low_right = widen(r2 + 2 * p);
+		struct taps16 low2 = interleave(low_mid, low_right);
+		struct taps16 sum = { q.bias[0], q.bias[1] };
 
-		add_taps(&sum, pair_taps(r0, r1), w0);
-		add_taps(&sum, pair_taps(r0 + p, r1 + p), w1);
-		add_taps(&sum, pair_taps(r0 + 2 * p, r1 + 2 * p), w2);
-		add_taps(&sum, pair_taps(r2, r2 + p), w3);
-		add_taps(&sum, pair_taps(r2 + 2 * p, NULL), w4);
+		add_taps(&sum, left, w0);
+		add_taps(&sum, mid, w1);
+		add_taps(&sum, right, w2);
+		add_taps(&sum, low, w3);
+		add_taps(&sum, low2, w4);
 		_mm_storeu_si128((__m128i *)(void *)out, finish_taps(sum, &q));
+		if (++x == d->out_pixels)
+			return;
 		r0 += d->in_step;
 		r1 += d->in_step;
 		r2 += d->in_step;
 		out += d->out_step;
+		left = slide ? mid : pair_taps(r0, r1);
+		mid = slide ? right : pair_taps(r0 + p, r1 + p);
+		low = slide ? low2 : pair_taps(r2, r2 + p);
+		low_mid = slide ? low_right : widen(r2 + p);
 	}
 }
 
@@ -103,7 +142,8 @@ INLINE __m128i depthwise_pixel(const struct k_depthwise *d,
 			       const int8_t *const *rows, size_t at,
 			       size_t pixel_step, size_t c)
 {
-	struct taps16 sum = load_bias(d->rq, c);
+	const __m256i zero = _mm256_setzero_si256();
+	struct taps16 sum = { q->bias[0], q->bias[1] };
 	const int8_t *w = d->weights + c;
 
 	for (size_t ky = 0; ky < d->kernel_h; ky++) {
@@ -117,7 +157,8 @@ INLINE __m128i depthwise_pixel(const struct k_depthwise *d,
 			w += 2 * d->weight_step;
 		}
 		if (kx < d->kernel_w) {
-			add_taps(&sum, pair_taps(in, NULL), pair_taps(w, NULL));
+			add_taps(&sum, interleave(widen(in), zero),
+				 interleave(widen(w), zero));
 			w += d->weight_step;
 		}
 	}
@@ -127,7 +168,7 @@ INLINE __m128i depthwise_pixel(const struct k_depthwise *d,
 /* The last few channels: windows are copied, so as not to read past them. */
 static void depthwise_rest(const struct k_depthwise *d, size_t c)
 {
-	const struct requant16 q = load_requant16(d->rq, c);
+	const struct requant16 q = load_requant16(d->rq, c, SUMS_IN_HALVES);
 	size_t n = d->channels - c;
 	int8_t copy[DEPTHWISE_TAPS_MAX][16] = { { 0 } }, whole[16];
 	const int8_t *rows[DEPTHWISE_TAPS_MAX];
@@ -153,10 +194,14 @@ void k_depthwise_s8_avx2(const struct k_depthwise *d)
 
 	for (; c + 16 <= d->channels; c += 16) {
 		if (d->kernel_h == 3 && d->kernel_w == 3) {
-			depthwise3x3(d, c);
+			if (d->in_step == d->pixel_step)
+				depthwise3x3(d, c, 1);
+			else
+				depthwise3x3(d, c, 0);
 			continue;
 		}
-		const struct requant16 q = load_requant16(d->rq, c);
+		const struct requant16 q = load_requant16(d->rq, c,
+							  SUMS_IN_HALVES);
 
 		for (size_t x = 0; x < d->out_pixels; x++)
 			_mm_storeu_si128((__m128i *)(void *)(d->out +

@@ -5,7 +5,6 @@
 
 #define TILE	 6
 #define TILE_F32 8
-#define INLINE	 static inline __attribute__((always_inline))
 
 /* Adds the bias and stores; with high, the sum is low + 256 * high. */
 INLINE void store(const struct k_gemm *g, const struct requant16 *q, size_t p,
@@ -19,7 +18,7 @@ INLINE void store(const struct k_gemm *g, const struct requant16 *q, size_t p,
 						  _mm512_set1_ps(256.0f)),
 				    sum);
 	store16(g, q, p, o0, _mm512_castps512_ps256(sum),
-		_mm512_extractf32x8_ps(sum, 1));
+		_mm512_extractf32x8_ps(sum, 1), SUMS_IN_ORDER);
 }
 
 /* VNNI multiplies unsigned by signed bytes: inputs are shifted up by 128, and
@@ -59,7 +58,8 @@ static void gemm_s8(const struct k_gemm *g)
 
 	for (size_t o0 = 0; o0 < g->channels; o0 += 16, w += g->groups * 64) {
 		const __m512i half = _mm512_set1_epi8((char)0x80);
-		const struct requant16 q = load_requant16(g->rq, o0);
+		const struct requant16 q = load_requant16(g->rq, o0,
+							  SUMS_IN_ORDER);
 		__m512i shift = _mm512_setzero_si512();
 		size_t p = 0;
 
@@ -133,7 +133,8 @@ INLINE void planes_s16(const struct k_gemm *g, int wide)
 
 	for (size_t o0 = 0; o0 < g->channels;
 	     o0 += 16, w += g->groups * (wide ? 128 : 64)) {
-		const struct requant16 q = load_requant16(g->rq, o0);
+		const struct requant16 q = load_requant16(g->rq, o0,
+							  SUMS_IN_ORDER);
 		size_t p = 0;
 
 		for (; p + TILE <= g->pixels; p += TILE)

@@ -40,7 +40,7 @@ INLINE void block_s8(const struct k_gemm *g, const struct requant16 *q,
 	}
 	for (int t = 0; t < tile; t++)
 		store16(g, q, p + (size_t)t, o0, _mm256_cvtepi32_ps(acc[t][0]),
-			_mm256_cvtepi32_ps(acc[t][1]));
+			_mm256_cvtepi32_ps(acc[t][1]), SUMS_IN_ORDER);
 }
 
 static void gemm_s8(const struct k_gemm *g)
@@ -48,7 +48,8 @@ static void gemm_s8(const struct k_gemm *g)
 	const int8_t *w = g->weights;
 
 	for (size_t o0 = 0; o0 < g->channels; o0 += 16, w += g->groups * 64) {
-		const struct requant16 q = load_requant16(g->rq, o0);
+		const struct requant16 q = load_requant16(g->rq, o0,
+							  SUMS_IN_ORDER);
 		const __m256i half = _mm256_set1_epi8((char)0x80);
 		__m256i start[2];
 		size_t p = 0;
@@ -74,14 +75,6 @@ static void gemm_s8(const struct k_gemm *g)
 		for (; p < g->pixels; p++)
 			block_s8(g, &q, p, o0, w, start, 1);
 	}
-}
-
-static void gemm_s16(const struct k_gemm *g)
-{
-	if (g->wide)
-		gemm(g, 1, 1);
-	else
-		gemm(g, 1, 0);
 }
 
 const struct k_table k_table_avxvnni = {

@@ -50,9 +50,9 @@ struct k_gemm {
 struct k_depthwise {
 	const int8_t *const *rows; /* kernel_h of them */
 	size_t kernel_h, kernel_w;
-	size_t pixel_step; /* elements */
-	size_t in_step;	   /* elements: the stride times pixel_step */
-	size_t out_pixels;
+	size_t pixel_step;     /* elements */
+	size_t in_step;	       /* elements: the stride times pixel_step */
+	size_t out_pixels;     /* at least one */
 	const int8_t *weights; /* none is -128 */
 	size_t weight_step;    /* channels rounded up to 16 */
 	size_t channels;

@@ -68,7 +68,8 @@ static size_t round16(size_t n)
 	return (n + 15) / 16 * 16;
 }
 
-/* Channel arrays as in a model file: values in a sane range. */
+/* Channel arrays as in a model file. Scales are mostly sane; some are as large
+ * as the loader lets through, so that sums leave the range of an integer. */
 struct channels {
 	struct guarded bias, scale, slope;
 	struct k_requant rq;
@@ -77,6 +78,9 @@ struct channels {
 static void make_channels(struct channels *c, size_t n, enum fgm_type out)
 {
 	size_t padded = round16(n);
+	uint32_t huge = rnd() % 8 == 0 ? 0x4970 - 0x3d00 : 0;
+	int32_t lowest = out == FGM_S8 ? -128 : -32768;
+	size_t top = out == FGM_S8 ? 127 : 32767;
 
 	c->bias = guard(padded * 4);
 	c->scale = guard(padded * 2);
@@ -84,7 +88,7 @@ static void make_channels(struct channels *c, size_t n, enum fgm_type out)
 	memset(&c->rq, 0, sizeof(c->rq));
 	for (size_t i = 0; i < padded; i++) {
 		int32_t b = (int32_t)(rnd() % 20000) - 10000;
-		uint16_t s = (uint16_t)(0x3a00 + rnd() % 0x300);
+		uint16_t s = (uint16_t)(0x3a00 + rnd() % (0x300 + huge));
 
 		memcpy(c->bias.p + 4 * i, &b, 4);
 		memcpy(c->scale.p + 2 * i, &s, 2);
@@ -95,9 +99,11 @@ static void make_channels(struct channels *c, size_t n, enum fgm_type out)
 		c->rq.slope = (const void *)c->slope.p;
 	c->rq.slope_unit = 1.0f / 32767.0f;
 	c->rq.out_type = out;
-	c->rq.out_zero = out == FGM_F32 ? 0 : (int)(rnd() % 100) - 50;
-	c->rq.out_min = out == FGM_S8 ? -128 : -32768;
-	c->rq.out_max = out == FGM_S8 ? (int)between(0, 127) : 32767;
+	if (out != FGM_F32) {
+		c->rq.out_zero = lowest + (int)between(0, 2 * top + 1);
+		c->rq.out_max = (int)between(0, top);
+		c->rq.out_min = rnd() % 2 ? lowest : -(int)between(0, top);
+	}
 	c->rq.res_zero = (int)(rnd() % 20) - 10;
 	c->rq.res_scale = 0.37f;
 }
@@ -115,7 +121,9 @@ static void compare_gemm(const struct k_table *level, enum fgm_type in,
 			 enum fgm_type out)
 {
 	struct k_gemm g = { .pixels = between(1, 20),
-			    .groups = between(1, rnd() % 8 ? 40 : 300),
+			    .groups = between(1, rnd() % 8   ? 40
+						 : rnd() % 8 ? 300
+							     : 1200),
 			    .channels = between(1, 70) };
 	size_t e = type_bytes[out], planes, bytes;
 	struct guarded a, w, got, want, res;
