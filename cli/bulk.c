@@ -1,7 +1,9 @@
 #include "bulk.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "client.h"
@@ -65,6 +67,7 @@ static bool enroll(struct run *r, const struct bulk_item *item,
 {
 	char *whole = realpath(item->picture, NULL);
 	const char *path = whole ? whole : item->picture;
+	int missing = errno; /* if there is no such file */
 	struct client_file file = { NULL, 0 };
 	struct client_reply reply = { 0 };
 	bool go_on = true;
@@ -74,7 +77,8 @@ static bool enroll(struct run *r, const struct bulk_item *item,
 		r->skipped++;
 		goto done;
 	}
-	st = client_read(path, &file, err);
+	st = whole ? client_read(whole, &file, err)
+		   : err_set(err, ST_IO_ERROR, "%s", strerror(missing));
 	if (st == ST_OK) {
 		st = send_one(r, item, &file, &reply, err);
 		go_on = st == ST_OK || of_picture(st, reply.http);

@@ -70,10 +70,18 @@ enum status client_read(const char *path, struct client_file *out,
 
 /* The daemon of this configuration. One that listens everywhere is asked on
  * loopback. */
-static void default_base(const char *listen, char *out, size_t room)
+static enum status default_base(const char *listen, char *out, size_t room,
+				struct errinfo *err)
 {
 	static const char any4[] = "0.0.0.0:", any6[] = "[::]:";
+	const char *colon = strrchr(listen, ':');
+	char *end = NULL;
+	unsigned long port = colon ? strtoul(colon + 1, &end, 10) : 0;
 
+	if (port < 1 || port > UINT16_MAX || *end != '\0' || colon == listen)
+		return err_set(err, ST_BAD_CONFIG,
+			       "listen: needs an address and a port that is "
+			       "not 0 to be asked at");
 	if (strncmp(listen, any4, strlen(any4)) == 0)
 		snprintf(out, room, "http://127.0.0.1:%s",
 			 listen + strlen(any4));
@@ -81,6 +89,7 @@ static void default_base(const char *listen, char *out, size_t room)
 		snprintf(out, room, "http://[::1]:%s", listen + strlen(any6));
 	else
 		snprintf(out, room, "http://%s", listen);
+	return ST_OK;
 }
 
 static enum status choose_base(struct client *c, const struct cli *cli,
@@ -88,13 +97,13 @@ static enum status choose_base(struct client *c, const struct cli *cli,
 {
 	const char *server = cli->server ? cli->server
 					 : getenv("FACEGATE_SERVER");
-	int n = 0;
+	int n;
 
 	if (server == NULL || *server == '\0')
-		default_base(cli->cfg.listen, c->base, sizeof(c->base));
-	else
-		n = snprintf(c->base, sizeof(c->base), "%s%s",
-			     strstr(server, "://") ? "" : "http://", server);
+		return default_base(cli->cfg.listen, c->base, sizeof(c->base),
+				    err);
+	n = snprintf(c->base, sizeof(c->base), "%s%s",
+		     strstr(server, "://") ? "" : "http://", server);
 	if (n < 0 || (size_t)n >= sizeof(c->base))
 		return err_set(err, ST_BAD_CONFIG, "--server: is too long");
 	for (size_t end = strlen(c->base); c->base[end - 1] == '/'; end--)
@@ -167,6 +176,7 @@ void client_close(struct client *c)
 		return;
 	curl_easy_cleanup(c->curl);
 	curl_global_cleanup();
+	explicit_bzero(c->key, sizeof(c->key));
 	free(c);
 }
 
@@ -366,6 +376,7 @@ enum status client_send(struct client *c, const struct client_request *q,
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, c->why);
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1l);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_S);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)q->timeout_s);
 	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1l);
 	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, SILENCE_S);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);

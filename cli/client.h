@@ -45,6 +45,7 @@ struct client_request {
 	 * accept; NULL to have it as JSON. */
 	FILE *stream;
 	const char *accept;
+	unsigned timeout_s; /* for all of it; 0: while something comes */
 };
 
 struct client_reply {

@@ -214,7 +214,8 @@ static enum status follow(struct query *q, struct errinfo *err)
 				       "cannot write the output");
 		sleep(POLL_S);
 		st = catch_up(q, &after, err);
-		if (st == ST_IO_ERROR || st == ST_NOT_READY || st == ST_BUSY) {
+		if (st == ST_IO_ERROR || st == ST_NOT_READY || st == ST_BUSY ||
+		    st == ST_DATABASE_BUSY) {
 			if (!away)
 				cli_fail(err, "waiting");
 			err_clear(err);

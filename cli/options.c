@@ -18,7 +18,7 @@ struct option {
 };
 
 #define AT(member) offsetof(struct cli, member)
-#define REMOTE	   "enroll verify identify logs people doors"
+#define REMOTE	   "enroll verify identify logs people doors health"
 
 static const struct option options[] = {
 	{ "pairs", "evaluate", TEXT, AT(pairs), NULL, NULL, 0, 0 },

@@ -6,7 +6,7 @@
 #include "bulk.h"
 #include "client.h"
 
-/* As many as the daemon takes at once; a longer list is refused here. */
+/* More than a daemon takes at once, which may be another version. */
 #define PICTURES_MAX 64
 
 /* Sends the picture files. The answer is the caller's on success alone. */

@@ -89,6 +89,8 @@ int main(int argc, char **argv)
 		return 2;
 	size = fread(picture, 1, sizeof(picture), f);
 	fclose(f);
+	if (size == 0 || size == sizeof(picture))
+		return 2; /* unreadable, or more than there is room for */
 	n = snprintf(head, sizeof(head),
 		     "POST /verify?person_id=%s&door_id=%s HTTP/1.1\r\n"
 		     "Host: %s:%s\r\n"

@@ -68,15 +68,25 @@ class Health(unittest.TestCase):
         self.listener.close()
         done = health(f"127.0.0.1:{self.port}")
         self.assertEqual(done.returncode, 2)
-        self.assertIn("refused", done.stderr)
+        self.assertIn("no daemon answers", done.stderr)
 
     def test_address_that_cannot_be_asked_gives_2(self):
         for listen in ("x", "127.0.0.1:0", "127.0.0.1:70000", "[::1]:12x",
-                       "somewhere:80", ":80", "[]:80"):
+                       ":80"):
             with self.subTest(listen=listen):
                 done = health(listen)
                 self.assertEqual(done.returncode, 2)
                 self.assertIn("listen: ", done.stderr)
+        self.assertEqual(health("[]:80").returncode, 2)
+
+    def test_another_server_can_be_named(self):
+        self.listener.close()
+        done = subprocess.run(
+            [os.environ["FACEGATE"], "health", "--server",
+             f"http://127.0.0.1:{self.port}"], capture_output=True, text=True,
+            timeout=30, check=False, env=ENV)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(f"http://127.0.0.1:{self.port}", done.stderr)
 
 
 if __name__ == "__main__":
