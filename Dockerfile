@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# facegate alone: the two programs, the libraries they load and the models.
+# facegate alone: its programs, the libraries they load and the models.
 #
 #   docker build -t facegate .
 #   docker run --read-only --memory 64m -p 127.0.0.1:8080:8080 \
@@ -13,9 +13,9 @@ FROM debian:12-slim AS build
 # hadolint ignore=DL3008
 RUN apt-get update && \
     apt-get install -y --no-install-recommends \
-        cmake gcc libc6-dev libcurl4-gnutls-dev libjansson-dev \
-        libjpeg62-turbo-dev libmicrohttpd-dev libsodium-dev libsqlite3-dev \
-        make nettle-dev \
+        ca-certificates cmake gcc libc6-dev libcurl4-gnutls-dev \
+        libjansson-dev libjpeg62-turbo-dev libmicrohttpd-dev \
+        libmosquitto-dev libsodium-dev libsqlite3-dev make nettle-dev \
         pkg-config && \
     rm -rf /var/lib/apt/lists/*
 WORKDIR /src

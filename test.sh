@@ -8,6 +8,9 @@ root=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 need_build_tools
 need_library check check
 need_command python3 python3
+need_command openssl openssl
+need_file /usr/sbin/mosquitto mosquitto
+need_command mosquitto_sub mosquitto-clients
 install_missing
 build "$root/build" -DFACEGATE_TESTS=ON
 exec ctest --test-dir "$root/build" --output-on-failure --no-tests=error \

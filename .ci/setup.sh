@@ -29,6 +29,7 @@ need_build_tools() {
     need_library libsodium libsodium-dev
     need_library libjpeg libjpeg62-turbo-dev
     need_library libcurl libcurl4-gnutls-dev
+    need_library libmosquitto libmosquitto-dev
 }
 
 install_missing() {

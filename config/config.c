@@ -10,12 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "log.h"
-
 #define LINE_BYTES 1024
 #define ENV_PREFIX "FACEGATE_"
 
-enum key_type { TYPE_TEXT, TYPE_INT, TYPE_BOOL, TYPE_REAL };
+/* An optional text may be empty, which means: none. */
+enum key_type { TYPE_TEXT, TYPE_OPTIONAL, TYPE_INT, TYPE_BOOL, TYPE_REAL };
 
 struct key {
 	const char *name;
@@ -106,6 +105,34 @@ static const struct key keys[] = {
 	    "Page cache of the database, in KiB; all of it is taken at start."),
 	KEY(log_max_rows, TYPE_INT, 100, 100000000, "100000",
 	    "Rows of the match log; the oldest go first."),
+	KEY(event_ttl_s, TYPE_INT, 1, 300, "10",
+	    "How long a decision is offered to webhook and broker, in "
+	    "seconds; after that it never leaves."),
+	KEY(events_max, TYPE_INT, 1, 100000, "1000",
+	    "Decisions that may wait to be sent; the oldest go first."),
+	KEY(event_timeout_ms, TYPE_INT, 100, 60000, "5000",
+	    "What an attempt to send one may take."),
+	KEY(webhook_url, TYPE_OPTIONAL, 0, 0, "",
+	    "Where every decision is posted, http:// or https://; empty: "
+	    "nowhere."),
+	KEY(webhook_secret_file, TYPE_OPTIONAL, 0, 0, "",
+	    "File with the secret that signs them, readable by its owner "
+	    "alone; a name without a slash is a systemd credential."),
+	KEY(webhook_ca_file, TYPE_OPTIONAL, 0, 0, "",
+	    "Certificates to trust instead of the system's."),
+	KEY(mqtt_host, TYPE_OPTIONAL, 0, 0, "",
+	    "MQTT 5 broker that every decision is published to; empty: none."),
+	KEY(mqtt_port, TYPE_INT, 1, 65535, "1883",
+	    "Its port; 8883 is usual with TLS."),
+	KEY(mqtt_topic, TYPE_TEXT, 0, 0, "facegate",
+	    "First part of the topics."),
+	KEY(mqtt_tls, TYPE_BOOL, 0, 0, "false",
+	    "Speak TLS with it and check its certificate."),
+	KEY(mqtt_ca_file, TYPE_OPTIONAL, 0, 0, "",
+	    "Certificates to trust instead of the system's."),
+	KEY(mqtt_user, TYPE_OPTIONAL, 0, 0, "", "Name to log in with."),
+	KEY(mqtt_password_file, TYPE_OPTIONAL, 0, 0, "",
+	    "File with the password, as webhook_secret_file."),
 };
 #define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))
 
@@ -134,7 +161,7 @@ static enum status set_text(const struct key *k, char *field, const char *value,
 {
 	size_t length = strlen(value);
 
-	if (length == 0)
+	if (length == 0 && k->type != TYPE_OPTIONAL)
 		return err_set(err, ST_BAD_CONFIG, "%s: must not be empty",
 			       k->name);
 	if (length >= CFG_TEXT_MAX)
@@ -193,6 +220,7 @@ static enum status set_key(struct config *cfg, const struct key *k,
 
 	switch (k->type) {
 	case TYPE_TEXT:
+	case TYPE_OPTIONAL:
 		return set_text(k, field, value, err);
 	case TYPE_INT:
 		return set_int(k, field, value, err);
@@ -337,36 +365,6 @@ enum status cfg_read_env(struct config *cfg, char *const *environ_list,
 	return ST_OK;
 }
 
-enum status cfg_check(const struct config *cfg, struct errinfo *err)
-{
-	enum log_level level;
-
-	if (!log_level_named(cfg->log_level, &level))
-		return err_set(err, ST_BAD_CONFIG,
-			       "log_level: \"%.40s\" is not error, warn, info "
-			       "or debug",
-			       cfg->log_level);
-	if (strpbrk(cfg->embedder, "/.") != NULL)
-		return err_set(err, ST_BAD_CONFIG,
-			       "embedder: \"%.40s\" is not a name without "
-			       "dot and slash",
-			       cfg->embedder);
-	if (cfg->connections_per_ip > cfg->connections_max)
-		return err_set(err, ST_BAD_CONFIG,
-			       "connections_per_ip: %lld cannot take effect "
-			       "above connections_max, %lld",
-			       (long long)cfg->connections_per_ip,
-			       (long long)cfg->connections_max);
-	/* Each waiting request holds a connection. */
-	if (cfg->queue_max > cfg->connections_max)
-		return err_set(err, ST_BAD_CONFIG,
-			       "queue_max: %lld cannot take effect above "
-			       "connections_max, %lld",
-			       (long long)cfg->queue_max,
-			       (long long)cfg->connections_max);
-	return ST_OK;
-}
-
 static void print_value(const struct config *cfg, const struct key *k,
 			FILE *out)
 {
@@ -374,6 +372,7 @@ static void print_value(const struct config *cfg, const struct key *k,
 
 	switch (k->type) {
 	case TYPE_TEXT:
+	case TYPE_OPTIONAL:
 		fprintf(out, "%s = %s\n", k->name, field);
 		break;
 	case TYPE_BOOL:

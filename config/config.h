@@ -52,6 +52,19 @@ struct config {
 	int64_t db_cache_kib; /* SQLite page cache, 64 .. 65536, default 512 */
 	int64_t log_max_rows; /* match log ring, 100 .. 100000000, default
 				 100000 */
+	int64_t event_ttl_s;  /* 1 .. 300, default 10 */
+	int64_t events_max;   /* 1 .. 100000, default 1000 */
+	int64_t event_timeout_ms;		/* 100 .. 60000, default 5000 */
+	char webhook_url[CFG_TEXT_MAX];		/* "": no webhook */
+	char webhook_secret_file[CFG_TEXT_MAX]; /* see secret.h */
+	char webhook_ca_file[CFG_TEXT_MAX];	/* "": the system's */
+	char mqtt_host[CFG_TEXT_MAX];		/* "": no broker */
+	int64_t mqtt_port;			/* 1 .. 65535, default 1883 */
+	char mqtt_topic[CFG_TEXT_MAX];		/* default facegate */
+	bool mqtt_tls;				/* default false */
+	char mqtt_ca_file[CFG_TEXT_MAX];	/* "": the system's */
+	char mqtt_user[CFG_TEXT_MAX];		/* "": none */
+	char mqtt_password_file[CFG_TEXT_MAX];	/* see secret.h */
 };
 
 void cfg_defaults(struct config *cfg);

@@ -264,5 +264,16 @@ enum status db_log_list(struct db *db, const struct log_filter *f,
 			struct errinfo *err) MUST_CHECK;
 enum status db_log_get(struct db *db, int64_t id, struct match_event *out,
 		       bool *found, struct errinfo *err) MUST_CHECK;
+/* The newest row's id, 0 for an empty log. */
+enum status db_log_newest(struct db *db, int64_t *id,
+			  struct errinfo *err) MUST_CHECK;
+
+/* How far a receiver of decisions has come: the id of the last row that is
+ * done with. *found is false, and *log_id 0, when it was never put. Put is as
+ * durable as a row of the match log. */
+enum status db_sink_get(struct db *db, const char *name, int64_t *log_id,
+			bool *found, struct errinfo *err) MUST_CHECK;
+enum status db_sink_put(struct db *db, const char *name, int64_t log_id,
+			struct errinfo *err) MUST_CHECK;
 
 #endif

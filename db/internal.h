@@ -127,7 +127,12 @@
 	  DB_DOOR_COLUMNS "WHERE id > ?1 ORDER BY id LIMIT ?2")                \
 	X(TEMPLATES_FOREIGN, reader,                                           \
 	  "SELECT count(*) FROM templates WHERE model_id <> ?1")               \
-	X(LOG_GET, reader, DB_LOG_COLUMNS "WHERE id = ?1")
+	X(LOG_GET, reader, DB_LOG_COLUMNS "WHERE id = ?1")                     \
+	X(LOG_LAST, reader, "SELECT coalesce(max(id), 0) FROM match_log")      \
+	X(SINK_GET, reader, "SELECT log_id FROM sinks WHERE name = ?1")        \
+	X(SINK_PUT, writer,                                                    \
+	  "INSERT INTO sinks(name, log_id) VALUES(?1, ?2) "                    \
+	  "ON CONFLICT(name) DO UPDATE SET log_id = excluded.log_id")
 
 enum db_sql {
 #define X(name, conn, sql) DB_SQL_##name,

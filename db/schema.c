@@ -131,6 +131,11 @@ static const char *const migrations[] = {
 	"ALTER TABLE people_sealed RENAME TO people;"
 	"ALTER TABLE templates_sealed RENAME TO templates;"
 	"CREATE INDEX templates_by_person ON templates(person_key);",
+
+	/* 4: how far each receiver of decisions has come in the match log */
+	"CREATE TABLE sinks("
+	" name TEXT PRIMARY KEY,"
+	" log_id INTEGER NOT NULL) STRICT;",
 };
 
 #define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))

@@ -148,6 +148,41 @@ static void print_stages(const struct counters *m, FILE *out)
 	}
 }
 
+static void print_events(struct srv *srv, FILE *out)
+{
+	static const struct {
+		const char *name, *type, *help;
+	} rows[EVENTS_KINDS] = {
+		[EVENTS_WAITING] = { "events_waiting", "gauge",
+				     "Decisions that wait to be sent." },
+		[EVENTS_SENT] = { "events_sent_total", "counter",
+				  "Decisions that the receiver acknowledged." },
+		[EVENTS_FAILED] = { "events_failed_total", "counter",
+				    "Attempts that it did not." },
+		[EVENTS_EXPIRED] = { "events_expired_total", "counter",
+				     "Decisions that grew too old to be "
+				     "sent." },
+		[EVENTS_DROPPED] = { "events_dropped_total", "counter",
+				     "Decisions beyond events_max, not sent." },
+	};
+	struct events_count sinks[EVENTS_SINKS];
+	size_t n = events_count(srv->events, sinks);
+
+	if (n == 0)
+		return;
+	head(out, "events_up", "gauge", "0 after a failed attempt, else 1.");
+	for (size_t i = 0; i < n; i++)
+		fprintf(out, "facegate_events_up{sink=\"%s\"} %d\n",
+			sinks[i].sink, sinks[i].up);
+	for (int k = 0; k < EVENTS_KINDS; k++) {
+		head(out, rows[k].name, rows[k].type, rows[k].help);
+		for (size_t i = 0; i < n; i++)
+			fprintf(out, "facegate_%s{sink=\"%s\"} %llu\n",
+				rows[k].name, sinks[i].sink,
+				(unsigned long long)sinks[i].n[k]);
+	}
+}
+
 static double file_bytes(const struct srv *srv, const char *name)
 {
 	char path[CFG_TEXT_MAX + 32];
@@ -208,6 +243,7 @@ void counters_print(struct srv *srv, FILE *out)
 	      "Templates enrolled with the model in use.");
 	gauge(out, "gallery_capacity", (double)gallery_capacity(g),
 	      "Templates that fit.");
+	print_events(srv, out);
 	gauge(out, "database_bytes", file_bytes(srv, "facegate.db"),
 	      "Size of the database file.");
 	gauge(out, "wal_bytes", file_bytes(srv, "facegate.db-wal"),

@@ -390,6 +390,8 @@ enum status srv_open(const struct config *cfg, struct engine *engine,
 				   (uint64_t)cfg->request_timeout_ms * 1000,
 				   &srv->deadlines, err);
 	if (st == ST_OK)
+		st = events_open(&srv->cfg, db, &srv->events, err);
+	if (st == ST_OK)
 		st = worker_start_all(srv, err);
 	if (st == ST_OK)
 		st = listen_now(srv, err);
@@ -434,6 +436,8 @@ void srv_close(struct srv *srv)
 	worker_stop_all(srv);
 	if (srv->daemon != NULL)
 		MHD_stop_daemon(srv->daemon);
+	/* Behind the last decision. */
+	events_close(srv->events);
 	deadline_close(srv->deadlines);
 	auth_close(srv->auth);
 	pthread_cond_destroy(&srv->queue_filled);

@@ -6,6 +6,7 @@
 
 #include "auth.h"
 #include "deadline.h"
+#include "events.h"
 #include "request.h"
 #include "server.h"
 
@@ -40,6 +41,7 @@ struct srv {
 	pthread_mutex_t enrol_lock; /* room, commit and gallery are one step */
 	struct counters counters;   /* of the network thread */
 	struct deadlines *deadlines;
+	struct events *events; /* NULL: none are sent */
 
 	struct request *requests;
 	size_t request_count;

@@ -139,6 +139,7 @@ void decision_reply(struct request *r, const struct picture *p,
 		reply_problem(r, NULL);
 		return;
 	}
+	events_wake(r->srv->events);
 	j = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o*, s:o, s:o, s:s}",
 		      "decision", decide_word(o->decision), "reason", o->reason,
 		      "person_id", reply_text(o->person ? o->person->id : NULL),

@@ -72,6 +72,9 @@ class Metrics(unittest.TestCase):
     def test_the_dashboard_asks_for_what_there_is(self):
         with open(os.path.join(ROOT, "docs", "grafana-dashboard.json"), encoding="utf-8") as f:
             board = json.load(f)
+        self.d.stop()
+        self.d = Daemon(self.d.data_dir, mqtt_host="127.0.0.1", mqtt_port=9, min_face_px=60)
+        self.addCleanup(self.d.stop)
         self.d.post("/enroll?person_id=p", A1)
         self.d.post("/verify?person_id=p", A1)
         self.d.get("/nope")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PRODUCT = ["common", "config", "engine", "db", "server", "cli"]
+PRODUCT = ["common", "config", "engine", "db", "server", "cli", "senders"]
 TESTS = ["tests", "bench"]
 
 FILE_LINES = 500

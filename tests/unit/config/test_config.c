@@ -86,6 +86,10 @@ static const struct {
 	{ "request_timeout_ms", "500", "600000", "499", "600001" },
 	{ "db_cache_kib", "64", "65536", "63", "65537" },
 	{ "log_max_rows", "100", "100000000", "99", "100000001" },
+	{ "event_ttl_s", "1", "300", "0", "301" },
+	{ "events_max", "1", "100000", "0", "100001" },
+	{ "event_timeout_ms", "100", "60000", "99", "60001" },
+	{ "mqtt_port", "1", "65535", "0", "65536" },
 };
 
 START_TEST(limits_belong_to_the_range_and_what_is_beyond_does_not)
@@ -290,6 +294,12 @@ static const struct {
 } no_effect[] = {
 	{ "log_level", "loud", "log_level: \"loud\" is not error, warn, info" },
 	{ "embedder", "../x", "embedder: \"../x\" is not a name" },
+	{ "webhook_url", "ftp://x", "webhook_url: begins with neither" },
+	{ "webhook_url", "https://x", "go together" },
+	{ "webhook_secret_file", "/x", "go together" },
+	{ "mqtt_password_file", "/x", "without mqtt_user" },
+	{ "mqtt_ca_file", "/x", "without mqtt_tls" },
+	{ "mqtt_topic", "a/#", "mqtt_topic: must not have" },
 	{ "connections_per_ip", "65",
 	  "connections_per_ip: 65 cannot take "
 	  "effect above connections_max, 64" },

@@ -330,6 +330,35 @@ START_TEST(every_combination_of_filters_uses_its_index)
 }
 END_TEST
 
+START_TEST(place_of_a_receiver_is_kept)
+{
+	struct match_event ev = test_event("p", "", "allow", 0.5);
+	struct db *db = test_open();
+	int64_t id = 0, newest = 7, place = 7;
+	bool found = true;
+
+	ck_assert_int_eq(db_log_newest(db, &newest, NULL), ST_OK);
+	ck_assert_int_eq(newest, 0);
+	ck_assert_int_eq(db_sink_get(db, "a", &place, &found, NULL), ST_OK);
+	ck_assert(!found);
+	ck_assert_int_eq(place, 0);
+	ck_assert_int_eq(db_log_add(db, &ev, &id, NULL), ST_OK);
+	ck_assert_int_eq(db_log_newest(db, &newest, NULL), ST_OK);
+	ck_assert_int_eq(newest, id);
+	ck_assert_int_eq(db_sink_put(db, "a", 1, NULL), ST_OK);
+	ck_assert_int_eq(db_sink_put(db, "b", 5, NULL), ST_OK);
+	ck_assert_int_eq(db_sink_put(db, "a", 2, NULL), ST_OK);
+	db_close(db);
+	db = test_open();
+	ck_assert_int_eq(db_sink_get(db, "a", &place, &found, NULL), ST_OK);
+	ck_assert(found);
+	ck_assert_int_eq(place, 2);
+	ck_assert_int_eq(db_sink_get(db, "b", &place, &found, NULL), ST_OK);
+	ck_assert_int_eq(place, 5);
+	db_close(db);
+}
+END_TEST
+
 Suite *suite_db_log(void)
 {
 	Suite *s = suite_create("db_log");
@@ -346,6 +375,7 @@ Suite *suite_db_log(void)
 	tcase_add_loop_test(tc, ring_keeps_the_newest_rows, 0, 4);
 	tcase_add_test(tc, lower_limit_takes_effect_at_open);
 	tcase_add_test(tc, every_combination_of_filters_uses_its_index);
+	tcase_add_test(tc, place_of_a_receiver_is_kept);
 	suite_add_tcase(s, tc);
 	return s;
 }

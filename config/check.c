@@ -1,0 +1,77 @@
+/* What one key alone cannot say: names of something, and combinations that
+ * cannot take effect. */
+#include "config.h"
+
+#include <string.h>
+
+#include "log.h"
+
+static bool is_set(const char *text)
+{
+	return text[0] != '\0';
+}
+
+static enum status check_events(const struct config *cfg, struct errinfo *err)
+{
+	bool url_ok = strncmp(cfg->webhook_url, "http://", 7) == 0 ||
+		      strncmp(cfg->webhook_url, "https://", 8) == 0;
+
+	if (is_set(cfg->webhook_url) && !url_ok)
+		return err_set(err, ST_BAD_CONFIG,
+			       "webhook_url: begins with neither http:// nor "
+			       "https://");
+	if (is_set(cfg->webhook_url) != is_set(cfg->webhook_secret_file))
+		return err_set(err, ST_BAD_CONFIG,
+			       "webhook_url and webhook_secret_file go "
+			       "together");
+	if (is_set(cfg->mqtt_password_file) && !is_set(cfg->mqtt_user))
+		return err_set(err, ST_BAD_CONFIG,
+			       "mqtt_password_file: cannot take effect without "
+			       "mqtt_user");
+	if (is_set(cfg->mqtt_ca_file) && !cfg->mqtt_tls)
+		return err_set(err, ST_BAD_CONFIG,
+			       "mqtt_ca_file: cannot take effect without "
+			       "mqtt_tls");
+	if (strpbrk(cfg->mqtt_topic, "#+$") != NULL)
+		return err_set(err, ST_BAD_CONFIG,
+			       "mqtt_topic: must not have # + $");
+	/* What waits to be sent waits in the match log. */
+	if ((is_set(cfg->webhook_url) || is_set(cfg->mqtt_host)) &&
+	    cfg->events_max > cfg->log_max_rows)
+		return err_set(err, ST_BAD_CONFIG,
+			       "events_max: %lld cannot take effect above "
+			       "log_max_rows, %lld",
+			       (long long)cfg->events_max,
+			       (long long)cfg->log_max_rows);
+	return ST_OK;
+}
+
+enum status cfg_check(const struct config *cfg, struct errinfo *err)
+{
+	enum log_level level;
+
+	if (!log_level_named(cfg->log_level, &level))
+		return err_set(err, ST_BAD_CONFIG,
+			       "log_level: \"%.40s\" is not error, warn, info "
+			       "or debug",
+			       cfg->log_level);
+	if (strpbrk(cfg->embedder, "/.") != NULL)
+		return err_set(err, ST_BAD_CONFIG,
+			       "embedder: \"%.40s\" is not a name without "
+			       "dot and slash",
+			       cfg->embedder);
+	if (cfg->connections_per_ip > cfg->connections_max)
+		return err_set(err, ST_BAD_CONFIG,
+			       "connections_per_ip: %lld cannot take effect "
+			       "above connections_max, %lld",
+			       (long long)cfg->connections_per_ip,
+			       (long long)cfg->connections_max);
+	/* Each waiting request holds a connection. */
+	if (cfg->queue_max > cfg->connections_max)
+		return err_set(err, ST_BAD_CONFIG,
+			       "queue_max: %lld cannot take effect above "
+			       "connections_max, %lld",
+			       (long long)cfg->queue_max,
+			       (long long)cfg->connections_max);
+	return check_events(cfg, err);
+}
