@@ -277,7 +277,11 @@ enum status db_schema_quick_check(sqlite3 *conn, struct errinfo *err)
 	rc = sqlite3_prepare_v2(conn, "PRAGMA quick_check(1)", -1, &s, NULL);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_step(s);
-	if (rc != SQLITE_ROW) {
+	if (rc == SQLITE_ERROR) {
+		/* Our own SQL is right, so the tables' must be wrong. */
+		st = err_set(err, ST_BAD_DATABASE,
+			     "The database file is damaged.");
+	} else if (rc != SQLITE_ROW) {
 		st = db_fail(conn, rc, "Checking the database", err);
 	} else {
 		verdict = (const char *)sqlite3_column_text(s, 0);
