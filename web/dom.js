@@ -124,6 +124,22 @@ export function table(caption, heads, rows) {
       }))), rows));
 }
 
+/** Rows that come page by page. take(after) gives [rows, the next after]. */
+export function paged(take, empty) {
+  const rows = h("tbody");
+  const none = h("p", { hidden: true }, empty);
+  let after = null;
+  const load = async () => {
+    const [lines, next] = await take(after);
+    rows.append(...lines);
+    after = next;
+    more.hidden = next == null;
+    none.hidden = rows.children.length > 0;
+  };
+  const more = button("More", load, { hidden: true });
+  return { rows, load, rest: [none, more] };
+}
+
 /** Names and values, one under the other. */
 export const facts = (pairs) =>
   h("dl", { class: "facts" }, pairs.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value ?? "–")]));

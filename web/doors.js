@@ -1,6 +1,6 @@
 // Doors: what each asks of a face, whom it lets in, and when.
 import { ask, get } from "/console/api.js";
-import { button, choice, dangerous, field, form, h, idInput, input, notice, put, table, words } from "/console/dom.js";
+import { button, choice, dangerous, field, form, h, idInput, input, notice, paged, put, table, words } from "/console/dom.js";
 
 export const title = "Doors";
 
@@ -19,24 +19,17 @@ const row = (door) => h("tr", {},
   h("td", { class: "wide" }, door.credential ?? "–"));
 
 async function showAll(place, signal) {
-  const rows = h("tbody");
-  const none = h("p", { hidden: true }, "No door has rules: a door's id is a label for the log.");
-  let after = null;
-  const load = async () => {
+  const list = paged(async (after) => {
     const page = await get("/doors", { after }, signal);
-    rows.append(...page.doors.map(row));
-    after = page.next;
-    more.hidden = after == null;
-    none.hidden = rows.children.length > 0;
-  };
-  const more = button("More", load, { hidden: true });
+    return [page.doors.map(row), page.next];
+  }, "No door has rules: a door's id is a label for the log.");
   put(place, h("h1", {}, title), table("Doors, ordered by id", ["Id", "Lets by", "For", ["When", "wide"],
-    ["Card format", "wide"]], rows), none, more,
+    ["Card format", "wide"]], list.rows), list.rest,
   h("h2", {}, "Add a door"),
   form({ class: "line" }, (data) => { location.hash = `#/doors/${data.get("door_id")}?new`; },
     field("Id", idInput("door_id", { required: true })), h("button", { class: "main" }, "Next")),
   h("p", {}, "Once one door has rules, an id without rules is refused."));
-  await load();
+  await list.load();
 }
 
 /** One line of a door's week. */

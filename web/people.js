@@ -1,6 +1,6 @@
 // People: the list by id, and one person with groups, dates and templates.
 import { ask, get } from "/console/api.js";
-import { button, dangerous, facts, field, form, fromLocal, h, idInput, input, notice, put, table, time, toLocal, words } from "/console/dom.js";
+import { dangerous, facts, field, form, fromLocal, h, idInput, input, notice, paged, put, table, time, toLocal, words } from "/console/dom.js";
 
 export const title = "People";
 
@@ -28,25 +28,17 @@ const row = (person) => h("tr", {},
 
 async function showAll(place, query, signal) {
   const start = query.get("start") ?? "";
-  const rows = h("tbody");
-  const none = h("p", { hidden: true }, start ? "No id starts like this." : "Nobody is known yet.");
-  let after = start && before(start);
-  const load = async () => {
-    const page = await get("/people", { after }, signal);
+  const list = paged(async (after) => {
+    const page = await get("/people", { after: after ?? (start && before(start)) }, signal);
     const fitting = page.people.filter((person) => person.person_id.startsWith(start));
-    rows.append(...fitting.map(row));
-    after = page.next;
-    more.hidden = after == null || fitting.length < page.people.length;
-    none.hidden = rows.children.length > 0;
-  };
-  const more = button("More", load, { hidden: true });
-
+    return [fitting.map(row), fitting.length < page.people.length ? null : page.next];
+  }, start ? "No id starts like this." : "Nobody is known yet.");
   put(place, h("h1", {}, title),
     form({ class: "line", role: "search" }, (data) => {
       location.hash = `#/people?start=${encodeURIComponent(data.get("start"))}`;
     }, field("Ids that start with", idInput("start", { type: "search", value: start })), h("button", {}, "Find")),
     table("People, ordered by id",
-      ["Id", "Name", ["Groups", "wide"], ["Valid", "wide"], ["Templates", "number"]], rows), none, more,
+      ["Id", "Name", ["Groups", "wide"], ["Valid", "wide"], ["Templates", "number"]], list.rows), list.rest,
     h("h2", {}, "Add somebody"),
     form({ class: "line" }, async (data) => {
       const id = data.get("person_id");
@@ -55,17 +47,18 @@ async function showAll(place, query, signal) {
     }, field("Id", idInput("person_id", { required: true })), field("Name", input("name", { maxlength: 128 })),
     h("button", { class: "main" }, "Add")),
     h("p", {}, h("a", { href: "#/enrol" }, "Enrol with a picture"), " adds whoever is not known yet."));
-  await load();
+  await list.load();
 }
 
 function edit(person, signal) {
   const when = (name) => input(name, { type: "datetime-local", step: 1, value: toLocal(person[name]) });
   const number = (name, max, value) => input(name, { type: "number", min: 0, max, value });
   return form({ class: "grid" }, async (data, element) => {
-    const card = data.get("number") === "" ? null
-      : { facility: data.get("facility") === "" ? null : +data.get("facility"), number: +data.get("number") };
+    const whole = (name) => (data.get(name) === "" ? null : +data.get(name));
+    const card = { facility: whole("facility"), number: whole("number") };
     await ask(`/people/${person.person_id}`, { method: "PATCH", signal, json: {
-      name: data.get("name"), groups: words(data.get("groups")), card,
+      name: data.get("name"), groups: words(data.get("groups")),
+      card: card.facility == null && card.number == null ? null : card,
       valid_from: fromLocal(data.get("valid_from")), valid_until: fromLocal(data.get("valid_until")),
       metadata: JSON.parse(data.get("metadata") || "{}") } });
     element.querySelector(".fault").replaceChildren(notice("Saved."));
@@ -81,8 +74,6 @@ function edit(person, signal) {
 }
 
 function templates(id, signal) {
-  const rows = h("tbody");
-  let after = null;
   const line = (t) => {
     const element = h("tr", {}, h("td", {}, t.template_id), h("td", { class: "wide" }, t.model),
       h("td", { class: "number" }, t.quality.toFixed(1)), h("td", {}, time(t.created_at)),
@@ -93,15 +84,10 @@ function templates(id, signal) {
       }, { "aria-label": `Delete template ${t.template_id}` })));
     return element;
   };
-  const load = async () => {
+  return paged(async (after) => {
     const page = await get(`/people/${id}/templates`, { after }, signal);
-    rows.append(...page.templates.map(line));
-    after = page.next;
-    more.hidden = after == null;
-  };
-  const more = button("More", load, { hidden: true });
-  return { load, elements: [table("Templates", ["Id", ["Model", "wide"], ["Quality", "number"], "Enrolled",
-    ["By key", "wide"], h("span", { class: "unseen" }, "Delete")], rows), more] };
+    return [page.templates.map(line), page.next];
+  }, "No picture is enrolled.");
 }
 
 async function showOne(place, id, signal) {
@@ -109,7 +95,8 @@ async function showOne(place, id, signal) {
   const stored = templates(id, signal);
   put(place, h("h1", {}, person.name || id),
     facts([["Id", id], ["Added", time(person.created_at)], ["Changed", time(person.updated_at)]]),
-    edit(person, signal), h("h2", {}, "Templates"), ...stored.elements,
+    edit(person, signal), h("h2", {}, "Templates"), table("Templates", ["Id", ["Model", "wide"], ["Quality", "number"],
+      "Enrolled", ["By key", "wide"], h("span", { class: "unseen" }, "Delete")], stored.rows), stored.rest,
     h("div", { class: "buttons left" }, h("a", { class: "button", href: `#/enrol/${id}` }, "Add pictures"),
       h("a", { class: "button", href: `#/log?person_id=${encodeURIComponent(id)}` }, "Match log"),
       dangerous("Delete this person", `Delete ${id} with every template? No byte of the person stays.`, async () => {
