@@ -1,5 +1,5 @@
 """Writes the results into docs/performance.md, between its two marks, and the plots
-beside it: python -m bench.report"""
+beside it: python -m bench.report. With --quick, into copies in build/bench."""
 
 import json
 import os
@@ -8,11 +8,10 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
-from .run import RESULTS  # noqa: E402
-from .inputs import ROOT  # noqa: E402
+from .run import read_options  # noqa: E402
+from .inputs import ROOT, WORK  # noqa: E402
 
 PAGE = os.path.join(ROOT, "docs", "performance.md")
-PLOTS = os.path.join(ROOT, "docs", "performance")
 MARKS = ("<!-- made by bench/report.py: begin -->", "<!-- made by bench/report.py: end -->")
 OURS, PEERS = "#1f5fa8", ["#b0551f", "#6b8e23", "#8a5a9e", "#777777"]
 
@@ -117,7 +116,7 @@ def daemon(results):
                    "answered 503", "failed", "peak MiB"], out))
 
 
-def plot(name, title, xlabel, draw, time="CPU ms", log=False):
+def plot(folder, name, title, xlabel, draw, time="CPU ms", log=False):
     """Two panels: time on the left, memory on the right."""
     figure, axes = plt.subplots(1, 2, figsize=(8, 3), dpi=80)
     for axis, field, unit in zip(axes, ("ms", "mib"), (time, "MiB resident")):
@@ -133,7 +132,7 @@ def plot(name, title, xlabel, draw, time="CPU ms", log=False):
     axes[0].legend(fontsize=7, frameon=False)
     figure.suptitle(title, fontsize=10)
     figure.tight_layout()
-    figure.savefig(os.path.join(PLOTS, f"{name}.png"))
+    figure.savefig(os.path.join(folder, f"{name}.png"))
     plt.close(figure)
 
 
@@ -143,12 +142,12 @@ def line(axis, rows, x, field, label, color):
     axis.plot([r[x] for r in rows], y, "o-", ms=3, label=label, color=color)
 
 
-def plots(results):
-    os.makedirs(PLOTS, exist_ok=True)
+def plots(results, folder):
+    os.makedirs(folder, exist_ok=True)
     growth = results["growth"]
-    plot("pixels", "A verify as the picture grows", "megapixels of the JPEG",
+    plot(folder, "pixels", "A verify as the picture grows", "megapixels of the JPEG",
          lambda a, f: line(a, growth["pixels"], "x", f, "JPEG to decision", OURS))
-    plot("faces", "Detection as faces are added, 640x480", "faces in the picture",
+    plot(folder, "faces", "Detection as faces are added, 640x480", "faces in the picture",
          lambda a, f: line(a, growth["faces"], "x", f, "detect", OURS))
 
     def gallery(axis, field):
@@ -158,19 +157,20 @@ def plots(results):
              f"facegate {best}", OURS)
         for name, color in zip(("faiss flat", "faiss int8", "numpy", "sqlite vec"), PEERS):
             line(axis, [r for r in one if r["name"] == name], "templates", field, name, color)
-    plot("gallery", "Identify as the gallery grows", "templates", gallery, log=True)
+    plot(folder, "gallery", "Identify as the gallery grows", "templates", gallery, log=True)
 
     def clients(axis, field):
         for size, color in (("small", OURS), ("12 megapixels", PEERS[0])):
             rows = [{**r, "ms": r["p50_ms"]} for r in results["daemon"]
                     if r.get("size") == size and "p50_ms" in r]
             line(axis, rows, "connections", field, f"{size}, median answer", color)
-    plot("clients", "The daemon as clients are added, two workers", "connections", clients,
+    plot(folder, "clients", "The daemon as clients are added, two workers", "connections", clients,
          "ms")
 
 
 def main():
-    with open(RESULTS, encoding="utf-8") as f:
+    options = read_options()
+    with open(options.results, encoding="utf-8") as f:
         results = json.load(f)
     m = results["machine"]
     parts = [f"Machine: {m['cpu']}, {m['cores']} cores, {m['system']}; kernel levels "
@@ -178,11 +178,12 @@ def main():
     for title, make in (("Embedder", embedder), ("Detection", detect), ("Verify", verify),
                         ("Search", search), ("The daemon under load", daemon)):
         parts.append(f"### {title}\n\n{make(results)}")
-    plots(results)
+    folder = WORK if options.quick else os.path.dirname(PAGE)
+    plots(results, os.path.join(folder, "performance"))
     with open(PAGE, encoding="utf-8") as f:
         page = f.read()
     head, tail = page.split(MARKS[0])[0], page.split(MARKS[1])[1]
-    with open(PAGE, "w", encoding="utf-8") as f:
+    with open(os.path.join(folder, os.path.basename(PAGE)), "w", encoding="utf-8") as f:
         f.write(head + MARKS[0] + "\n" + "\n".join(parts) + MARKS[1] + tail)
 
 

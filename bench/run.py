@@ -24,6 +24,7 @@ POOL_KIB = 2048
 SEARCH_SIZES = (1_000, 10_000, 100_000, 1_000_000)
 ROUND_S = 0.1
 RESULTS = os.path.join(inputs.ROOT, "bench", "results.json")
+QUICK_RESULTS = os.path.join(inputs.WORK, "results.json")
 
 
 def peer(task, name, threads, *args, kind="peer"):
@@ -160,7 +161,7 @@ def scanner(level, threads, paths, count, probes):
 
 def search(options):
     out = []
-    for count in SEARCH_SIZES:
+    for count in SEARCH_SIZES[:2] if options.quick else SEARCH_SIZES:
         paths = search_files(count)
         rounds = min(options.rounds, 5) if count > 100_000 else options.rounds
         for threads in options.threads:
@@ -182,7 +183,7 @@ def search(options):
                     row["ratio_to_faiss_flat"] = flat and cost(row) / cost(flat)
                     row["of_bandwidth"] = cost(rows[0]) / cost(row)
             out += rows
-        if count == 100_000:
+        if count == (10_000 if options.quick else 100_000):
             out.append(recall(paths, count))
         for path in paths.values():
             os.remove(path)
@@ -231,26 +232,36 @@ TASKS = {"embedder": embedder, "detect": detect, "verify": verify, "search": sea
          "daemon": lambda o: daemon.run(o.rounds, o.seconds), "growth": growth}
 
 
-def main():
+def read_options():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    p.add_argument("--rounds", type=int, default=15, help="A B A B rounds")
+    p.add_argument("--rounds", type=int, default=9, help="A B A B rounds")
     p.add_argument("--threads", type=lambda s: [int(t) for t in s.split(",")],
                    default=[1, 2], help="1,2 or one of them")
     p.add_argument("--seconds", type=float, default=8, help="of each load on the daemon")
     p.add_argument("--only", default=",".join(TASKS), help="tasks, joined by commas; the "
                    "others' results are kept")
+    p.add_argument("--quick", action="store_true", help="one short round of everything, to "
+                   "see that it works; bench/results.json and docs/ stay as they are")
     options = p.parse_args()
+    options.results = QUICK_RESULTS if options.quick else RESULTS
+    if options.quick:
+        options.rounds, options.seconds = 1, 1
+    return options
+
+
+def main():
+    options = read_options()
     os.makedirs(inputs.WORK, exist_ok=True)
     results = {}
-    if os.path.exists(RESULTS):
-        with open(RESULTS, encoding="utf-8") as f:
+    if os.path.exists(options.results):
+        with open(options.results, encoding="utf-8") as f:
             results = json.load(f)
     for task in options.only.split(","):
         start = time.monotonic()
         results[task] = TASKS[task](options)
         print(f"{task}: {time.monotonic() - start:.0f} s", flush=True)
         results["machine"] = machine()
-        with open(RESULTS, "w", encoding="utf-8") as f:
+        with open(options.results, "w", encoding="utf-8") as f:
             json.dump(results, f, indent=1)
 
 
