@@ -1,8 +1,10 @@
 """facegate as a client of the daemon: what it says and how it ends."""
 import csv
+import http.server
 import io
 import json
 import socket
+import ssl
 import subprocess
 import threading
 import unittest
@@ -227,6 +229,38 @@ class Access(Remote):
                           (("--server", self.server), {"http_proxy": "http://127.0.0.1:9"})):
             done = run("people", "list", *args, env=env)
             self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_certificates_to_trust_can_be_named(self):
+        cert, key = self.folder / "cert.pem", self.folder / "key.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=x", "-addext",
+                        "subjectAltName=IP:127.0.0.1", "-days", "2", "-keyout", str(key), "-out",
+                        str(cert)], check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(cert, key)
+
+        class Ready(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        with http.server.HTTPServer(("127.0.0.1", 0), Ready) as tls:
+            tls.handle_error = lambda *_: None  # who does not trust it hangs up
+            tls.socket = context.wrap_socket(tls.socket, server_side=True)
+            server = f"https://127.0.0.1:{tls.server_address[1]}"
+            thread = threading.Thread(target=tls.serve_forever)
+            thread.start()
+            try:
+                self.assert_refused("certificate", "health", "--server", server)
+                done = run("health", "--server", server, "--cacert", cert)
+            finally:
+                tls.shutdown()
+                thread.join()
+        self.assertEqual((done.returncode, done.stdout), (0, "ready\n"), done.stderr)
 
     def test_daemon_that_is_away_is_told_from_a_stranger(self):
         self.assert_refused("no daemon answers at http://127.0.0.1:9: is it running?",
