@@ -9,8 +9,10 @@
  * escapes must be whole and not NUL, characters printable. */
 enum status guard_uri(const char *uri);
 
-/* Checks the headers. Failures mean that the connection must be closed. */
-enum status guard_headers(struct request *r) MUST_CHECK;
+/* Checks the headers; method and version as the library hands them over.
+ * Failures mean that the connection must be closed. */
+enum status guard_headers(struct request *r, const char *method,
+			  const char *version) MUST_CHECK;
 
 /* Checks the announced body of a route that takes one, or that there is none.
  */

@@ -42,6 +42,7 @@ struct request {
 	struct logexport *export; /* or NULL */
 	unsigned retry_s;	  /* Retry-After, 0: the usual */
 	enum status uri_status;	  /* what the raw address is worth */
+	const char *uri_end;	  /* of the raw address, for guard.c */
 	bool started, body_ended;
 	struct upload *upload; /* holds the parameters too; NULL for routes
 				* without a worker, which take none */

@@ -149,7 +149,7 @@ static void read_accept(struct request *r)
 }
 
 static enum MHD_Result on_headers(struct request *r, const char *method,
-				  const char *url)
+				  const char *url, const char *version)
 {
 	r->started = true;
 	r->start_us = srv_now_us();
@@ -159,7 +159,8 @@ static enum MHD_Result on_headers(struct request *r, const char *method,
 		err_set(&r->err, ST_NOT_READY, "the daemon is stopping");
 	else if (r->uri_status != ST_OK)
 		err_set(&r->err, r->uri_status, "the address is not valid");
-	if (r->err.status != ST_OK || guard_headers(r) != ST_OK ||
+	if (r->err.status != ST_OK ||
+	    guard_headers(r, method, version) != ST_OK ||
 	    router_find(r, method, url) != ST_OK ||
 	    auth_check(r->srv->auth, r) != ST_OK || guard_body(r) != ST_OK)
 		return refuse(r);
@@ -243,12 +244,11 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection,
 	struct request *r = *con_cls;
 
 	(void)cls;
-	(void)version;
 	if (r == NULL)
 		return MHD_NO; /* no request slot was free */
 	r->connection = connection;
 	if (!r->started)
-		return on_headers(r, method, url);
+		return on_headers(r, method, url, version);
 	if (*upload_data_size > 0) {
 		if (r->upload == NULL) {
 			*upload_data_size = 0;
@@ -269,6 +269,7 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *c)
 	if (r != NULL) {
 		r->connection = c;
 		r->uri_status = guard_uri(uri);
+		r->uri_end = uri + strlen(uri);
 	}
 	return r;
 }

@@ -8,6 +8,7 @@
 #include "doorrule.h"
 #include "engine_setup.h"
 #include "jsonvalue.h"
+#include "log.h"
 #include "srv.h"
 #include "reply.h"
 
@@ -125,7 +126,8 @@ void decision_reply(struct request *r, const struct picture *p,
 {
 	struct match_event ev;
 	const char *hint;
-	int64_t at_ms = srv_wall_ms(), id;
+	int64_t at_ms = srv_wall_ms(), id = 0;
+	enum status st;
 	json_t *j;
 
 	/* What the picture lacked is the reason now and no error any more. */
@@ -134,7 +136,13 @@ void decision_reply(struct request *r, const struct picture *p,
 	r->work.reason = o->reason;
 	picture_account(r, p, o->match_us);
 	fill_event(&ev, r, p, o, at_ms);
-	if (db_log_add(r->srv->db, &ev, &id, &r->err) != ST_OK) {
+	st = db_log_add(r->srv->db, &ev, &id, &r->err);
+	/* A full disk locks nobody out or in; that there is no row is told. */
+	if (st == ST_DISK_FULL) {
+		log_line(LOG_ERROR, "not_logged", "request=%s decision=%s",
+			 r->id, ev.decision);
+		err_clear(&r->err);
+	} else if (st != ST_OK) {
 		json_decref(o->candidates);
 		reply_problem(r, NULL);
 		return;
@@ -170,7 +178,7 @@ void decision_reply(struct request *r, const struct picture *p,
 	json_object_set_new(
 		j, "pool_peak_bytes",
 		json_integer((json_int_t)p->receipt.pool_peak_bytes));
-	json_object_set_new(j, "log_id", json_integer(id));
+	json_object_set_new(j, "log_id", id ? json_integer(id) : json_null());
 	json_object_set_new(j, "at", reply_time(at_ms));
 	json_object_set_new(j, "expires_at", reply_time(at_ms + EXPIRES_MS));
 	reply_json(r, 200, j);

@@ -18,6 +18,8 @@ FACEGATED = os.environ.setdefault("FACEGATED", os.path.join(ROOT, "build", "face
 FACEGATE = os.environ.setdefault("FACEGATE", os.path.join(ROOT, "build", "facegate"))
 MODELS = os.environ.setdefault("FACEGATE_MODELS", os.path.join(ROOT, "models"))
 MKJPEG = os.environ.setdefault("MKJPEG", os.path.join(ROOT, "build", "mkjpeg"))
+FAULTS_LIBRARY = os.environ.setdefault("FAULTS_LIBRARY", os.path.join(ROOT, "build", "tests",
+                                                                      "libfaults.so"))
 FACES = os.path.join(ROOT, "tests", "data", "faces")
 JPEG = {"Content-Type": "image/jpeg"}
 
@@ -80,6 +82,13 @@ def run_to_end(*args):
                           text=True, timeout=60, check=False)
 
 
+def faults(folder):
+    """The environment in which files of the folder make the daemon's disk full or its
+    clock wrong; see tools/faults.c."""
+    return {"FAULTS": folder, "LD_PRELOAD": FAULTS_LIBRARY,
+            "ASAN_OPTIONS": "verify_asan_link_order=0"}
+
+
 class Reply:
     def __init__(self, response):
         self.status = response.status
@@ -94,13 +103,14 @@ class Reply:
 class Daemon:
     """One daemon on a free port; a context manager. Keys as keyword arguments."""
 
-    def __init__(self, data_dir=None, **keys):
+    def __init__(self, data_dir=None, environment=None, **keys):
         self.own_dir = data_dir is None
         self.data_dir = data_dir or tempfile.mkdtemp(prefix="facegate-api-")
         keys = {"listen": "127.0.0.1:0", "data_dir": self.data_dir, "models_dir": MODELS,
                 "log_level": "warn", **keys}
         self.process = subprocess.Popen(
-            [FACEGATED] + [f"--{k}={v}" for k, v in keys.items()], env=clean_environment(),
+            [FACEGATED] + [f"--{k}={v}" for k, v in keys.items()],
+            env={**clean_environment(), **(environment or {})},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         first = re.fullmatch(r"first admin key, shown this once: (\S+)\n", line)

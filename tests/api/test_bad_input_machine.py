@@ -1,0 +1,205 @@
+"""Bad input, part 3: what the machine does to the daemon. Each test is a row of the
+table in docs/threat-model.md, by its number. Rows 46 and 47 are in test_seal and
+test_kill, row 48, the power cut, in tests/unit/db/test_db_faults.c."""
+
+import os
+import resource
+import shutil
+import sqlite3
+import tempfile
+import threading
+import time
+import unittest
+
+from daemon import (FACEGATED, MODELS, Daemon, faults, run_to_end, sanitized, small_face,
+                    status_of, wait_for)
+
+PICTURE, OTHER = small_face("obama.jpg"), small_face("obama2.jpg")
+
+
+class Machine(unittest.TestCase):
+    def setUp(self):
+        self.dir = tempfile.mkdtemp(prefix="facegate-api-")
+        self.addCleanup(shutil.rmtree, self.dir)
+        self.faults = tempfile.mkdtemp(prefix="facegate-faults-")
+        self.addCleanup(shutil.rmtree, self.faults)
+
+    def daemon(self, **keys):
+        d = Daemon(self.dir, environment=faults(self.faults), min_face_px=60, **keys)
+        self.addCleanup(d.stop)
+        self.enrol(d, "p", 201)
+        return d
+
+    def enrol(self, d, who, status, code=None):
+        r = d.post(f"/enroll?duplicate=allow&person_id={who}", PICTURE)
+        self.assertEqual((r.status, r.json.get("code")), (status, code), r.body)
+        return r
+
+    def allows(self, d):
+        r = d.post("/verify?person_id=p", OTHER)
+        return r.status == 200 and r.json["decision"] == "allow"
+
+    def refused(self, *words, **keys):
+        keys = {"listen": "127.0.0.1:0", "data_dir": self.dir, "models_dir": MODELS,
+                "log_level": "error", **keys}
+        done = run_to_end(*[f"--{k}={v}" for k, v in keys.items()])
+        self.assertEqual((done.returncode, len(done.stderr.splitlines())), (1, 1), done.stderr)
+        for word in words:
+            self.assertIn(word, done.stderr)
+
+    def write(self, name, text=""):
+        with open(os.path.join(self.faults, name), "w", encoding="ascii") as f:
+            f.write(text)
+
+    def test_row_41_the_disk_is_full(self):
+        d = self.daemon()
+        self.write("full")
+        self.enrol(d, "q", 507, "disk_full")
+        self.assertEqual(d.get("/people/q").status, 404)
+        self.assertEqual(d.get("/people/p").status, 200)
+        # Decided, and told that there is no row of it.
+        r = d.post("/verify?person_id=p", OTHER)
+        self.assertEqual((r.status, r.json["decision"], r.json["log_id"]), (200, "allow", None))
+        self.assertEqual(d.get("/healthz").status, 200)
+        os.unlink(os.path.join(self.faults, "full"))
+        self.enrol(d, "q", 201)
+        self.assertTrue(self.allows(d))
+
+    def test_row_42_another_holds_the_database(self):
+        d = self.daemon()
+        other = sqlite3.connect(os.path.join(self.dir, "facegate.db"), isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        r = self.enrol(d, "q", 503, "database_busy")
+        self.assertIsNotNone(r.headers["Retry-After"])
+        self.assertEqual(d.get("/readyz").status, 503)
+        self.assertEqual(d.get("/people/p").status, 200)
+        other.execute("ROLLBACK")
+        other.close()
+        self.enrol(d, "q", 201)
+
+    def test_row_43_the_database_is_damaged(self):
+        path = os.path.join(self.dir, "facegate.db")
+        d = self.daemon(db_cache_kib=64)
+        for i in range(60):
+            r = d.request("POST", "/people", '{"person_id":"x%d","metadata":{"a":"%s"}}'
+                          % (i, "b" * 400), {"Content-Type": "application/json"})
+            self.assertEqual(r.status, 201)
+        d.stop()
+        with open(path, "rb") as f:
+            good = f.read()
+        d = self.daemon(db_cache_kib=64)
+        with open(path, "r+b") as f:  # while it runs
+            f.seek(4096)
+            f.write(os.urandom(len(good) - 4096))
+        self.assertTrue(wait_for(lambda: d.get("/people?limit=100").status == 500))
+        self.assertEqual(d.get("/people?limit=100").json["code"], "bad_database")
+        self.assertEqual(d.get("/healthz").status, 200)
+        d.kill()
+        for name in ("facegate.db-wal", "facegate.db-shm"):
+            os.unlink(os.path.join(self.dir, name))
+        self.refused("bad_database")  # at start
+        with open(path, "wb") as f:
+            f.write(b"no database " * 1000)
+        self.refused("bad_database")
+        with open(path, "wb") as f:
+            f.write(good)
+        d = self.daemon()
+        self.assertTrue(self.allows(d))
+
+    def test_row_44_folders_that_are_missing_or_take_no_file(self):
+        self.refused("io_error", data_dir="/nonexistent/data")
+        self.refused("io_error", data_dir="/proc")
+        self.refused("io_error", data_dir=FACEGATED)
+
+    def test_row_45_model_files(self):
+        for change, word in ((lambda b: b[:5000], "bad_model"),
+                             (lambda b: b[:4] + b"\x09" + b[5:], "version 9"),
+                             (lambda b: b[:9999] + bytes([b[9999] ^ 1]) + b[10000:], "checksum"),
+                             (lambda b: b"", "bad_model")):
+            folder = tempfile.mkdtemp(dir=self.dir)
+            for name in os.listdir(MODELS):
+                shutil.copy(os.path.join(MODELS, name), folder)
+            path = os.path.join(folder, "mtcnn.fgm")
+            with open(path, "rb") as f:
+                changed = change(f.read())
+            with open(path, "wb") as f:
+                f.write(changed)
+            self.refused(word, models_dir=folder)
+
+    def test_row_49_the_clock_jumps(self):
+        d = self.daemon(request_timeout_ms=2000)
+        years = 10 * 365 * 86400
+        for seconds in (years, -years, 0):
+            self.write("clock", str(seconds))
+            with d.connect() as s:  # what is under way is not cut off or let go
+                s.sendall(b"POST /verify?person_id=p HTTP/1.1\r\nHost: localhost\r\n"
+                          b"Content-Type: image/jpeg\r\nContent-Length: %d\r\n"
+                          b"Connection: close\r\n\r\n" % len(OTHER))
+                s.sendall(OTHER)
+                self.assertEqual(status_of(s.recv(4096)), 200)
+            self.assertTrue(self.allows(d))
+        rows = [r["at"] for r in d.get("/logs?limit=6").json["logs"]]
+        self.assertEqual(len({at[:4] for at in rows}), 3)  # the clock did jump
+        start = time.monotonic()
+        self.assertEqual(status_of(d.raw(b"GET /healthz HTTP/1.1\r\n")), 0)
+        self.assertLess(time.monotonic() - start, 20)
+
+    def test_row_50_a_stop_under_load(self):
+        d = self.daemon()
+        answers, over = [], threading.Event()
+
+        def door():
+            while not over.is_set():
+                try:
+                    r = d.post("/verify?person_id=p", OTHER)
+                    answers.append((r.status, r.json.get("decision") or r.json["code"]))
+                except OSError:
+                    return
+        doors = [threading.Thread(target=door) for _ in range(4)]
+        for t in doors:
+            t.start()
+        self.assertTrue(wait_for(lambda: len(answers) > 4, 60))
+        code, err = d.stop()
+        over.set()
+        for t in doors:
+            t.join()
+        self.assertEqual((code, err), (0, ""))
+        self.assertLessEqual(set(answers), {(200, "allow"), (503, "not_ready"), (503, "busy")})
+        self.assertNotIn("facegate.db-wal", os.listdir(self.dir))  # written back
+        rows = sum(a == (200, "allow") for a in answers)
+        d = self.daemon()
+        self.assertGreaterEqual(len(d.get("/logs?limit=100").json["logs"]), rows)
+
+    @unittest.skipIf(sanitized(), "a sanitizer needs the address space")
+    def test_row_51_no_memory(self):
+        d = self.daemon()
+        before = resource.prlimit(d.process.pid, resource.RLIMIT_AS)
+        used = d.status("VmSize") * 1024
+        resource.prlimit(d.process.pid, resource.RLIMIT_AS, (used, before[1]))
+        for _ in range(20):
+            try:
+                self.assertIn(d.post("/verify?person_id=p", OTHER).status, (200, 503, 507))
+                self.assertIn(d.get("/metrics").status, (200, 503))
+                self.assertIn(d.get("/logs?limit=100").status, (200, 503))
+            except OSError:
+                pass  # the connection itself had no memory
+        resource.prlimit(d.process.pid, resource.RLIMIT_AS, before)
+        self.assertTrue(wait_for(lambda: self.allows(d)))
+
+    def test_row_52_no_descriptors(self):
+        d = self.daemon()
+        before = resource.prlimit(d.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(d.process.pid, resource.RLIMIT_NOFILE, (d.descriptors() + 3, before[1]))
+        held = [d.connect() for _ in range(12)]
+        cpu = d.cpu_seconds()
+        time.sleep(1.5)
+        self.assertLess(d.cpu_seconds() - cpu, 0.75)  # it does not spin
+        for s in held:
+            s.close()
+        resource.prlimit(d.process.pid, resource.RLIMIT_NOFILE, before)
+        self.assertTrue(wait_for(lambda: self.allows(d)))
+
+
+
+if __name__ == "__main__":
+    unittest.main()
