@@ -35,7 +35,7 @@ struct cli {
 	/* keys */
 	const char *role, *label;
 	/* what asks a daemon, see client.h */
-	const char *server, *key_file, *cacert;
+	const char *server, *api_key_file, *cacert;
 	/* parameters of the API, as given; the daemon judges them */
 	const char *name, *groups, *mode, *duplicate, *door, *top, *group;
 	const char *person, *decision, *reason, *from, *to, *min_score;

@@ -121,10 +121,10 @@ static enum status choose_key(struct client *c, const struct cli *cli,
 	size_t n;
 
 	err_clear(&why);
-	if (cli->key_file != NULL) {
-		if (client_read(cli->key_file, &file, &why) != ST_OK)
-			return err_set(err, ST_BAD_CONFIG, "--key-file: %.150s",
-				       why.text);
+	if (cli->api_key_file != NULL) {
+		if (client_read(cli->api_key_file, &file, &why) != ST_OK)
+			return err_set(err, ST_BAD_CONFIG,
+				       "--api-key-file: %.150s", why.text);
 		key = file.bytes;
 	}
 	key = key ? key : "";
@@ -134,9 +134,10 @@ static enum status choose_key(struct client *c, const struct cli *cli,
 		if (key[i] < '!' || key[i] > '~')
 			n = KEY_CHARS_MAX + 1;
 	if (n > KEY_CHARS_MAX || key[n + strspn(key + n, " \t\r\n")] != '\0' ||
-	    (n == 0 && cli->key_file != NULL))
+	    (n == 0 && cli->api_key_file != NULL))
 		st = err_set(err, ST_BAD_CONFIG, "%s does not hold a key",
-			     cli->key_file ? "--key-file" : "FACEGATE_KEY");
+			     cli->api_key_file ? "--api-key-file"
+					       : "FACEGATE_KEY");
 	else if (n > 0)
 		snprintf(c->key, sizeof(c->key), "X-Api-Key: %.*s", (int)n,
 			 key);
@@ -298,7 +299,7 @@ static enum status refusal(unsigned http, const char *text, size_t size,
 	}
 	st = named_status(code);
 	if (st == ST_NO_KEY)
-		hint = "the key comes from --key-file or FACEGATE_KEY";
+		hint = "the key comes from --api-key-file or FACEGATE_KEY";
 	if (part != NULL && strcmp(part, "image[0]") == 0)
 		part = NULL;
 	err_set(err, st, "%s%s%s%s%s", part ? part : "", part ? ": " : "",

@@ -53,7 +53,7 @@ static const char usage[] =
 	"  --server URL             default: FACEGATE_SERVER, or the address "
 	"in the\n"
 	"                           configuration\n"
-	"  --key-file FILE          the API key; default: FACEGATE_KEY\n"
+	"  --api-key-file FILE      the API key; default: FACEGATE_KEY\n"
 	"  --cacert FILE            certificates to trust, for https\n"
 	"  --name TEXT              enroll, people add: the person's name\n"
 	"  --mode append|replace, --duplicate refuse|allow   enroll\n"

@@ -39,7 +39,7 @@ static const struct option options[] = {
 	{ "role", "keys", TEXT, AT(role), NULL, NULL, 0, 0 },
 	{ "label", "keys", TEXT, AT(label), NULL, NULL, 0, 0 },
 	{ "server", REMOTE, TEXT, AT(server), NULL, NULL, 0, 0 },
-	{ "key-file", REMOTE, TEXT, AT(key_file), NULL, NULL, 0, 0 },
+	{ "api-key-file", REMOTE, TEXT, AT(api_key_file), NULL, NULL, 0, 0 },
 	{ "cacert", REMOTE, TEXT, AT(cacert), NULL, NULL, 0, 0 },
 	{ "name", "enroll people", TEXT, AT(name), NULL, NULL, 0, 0 },
 	{ "groups", "people doors", TEXT, AT(groups), NULL, NULL, 0, 0 },

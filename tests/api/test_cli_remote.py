@@ -207,19 +207,19 @@ class Access(Remote):
         key = add_key(self.daemon.data_dir, "door")
         self.assertTrue(wait_for(lambda: self.daemon.get("/people").status == 401))
         verify = ("verify", "obama", OBAMA2)
-        self.refused("--key-file or FACEGATE_KEY (no_key)", *verify)
+        self.refused("--api-key-file or FACEGATE_KEY (no_key)", *verify)
         self.refused("(no_key)", *verify, env={"FACEGATE_KEY": key[:-1] + "x"})
         env = {"FACEGATE_KEY": key}
         done = self.ask(*verify, env=env)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(done.stdout, "allow  match  obama (Barack)  log 1\n")  # no score
         file = self.write("key", f" {key}\n")
-        done = self.ask(*verify, "--key-file", file, env={"FACEGATE_KEY": "wrong"})
+        done = self.ask(*verify, "--api-key-file", file, env={"FACEGATE_KEY": "wrong"})
         self.assertEqual(done.returncode, 0, done.stderr)
         self.refused("(wrong_role)", "people", "list", env=env)
         for text in ("", "two words\n", "not-ascii-\xe9", 300 * "x"):
-            self.refused("does not hold a key", *verify, "--key-file", self.write("bad", text))
-        self.refused("--key-file: No such file", *verify, "--key-file=/nowhere")
+            self.refused("does not hold a key", *verify, "--api-key-file", self.write("bad", text))
+        self.refused("--api-key-file: No such file", *verify, "--api-key-file=/nowhere")
 
     def test_server_comes_from_option_environment_or_configuration(self):
         for args, env in (((), {"FACEGATE_SERVER": f"127.0.0.1:{self.daemon.port}/"}),
