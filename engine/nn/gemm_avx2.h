@@ -180,7 +180,7 @@ static void narrow_tiles(const struct k_gemm *g, const int16_t *in, size_t p,
 	tiles(g, in, p, n, 0);
 }
 
-static void gemm_s16(const struct k_gemm *g)
+static inline void gemm_s16(const struct k_gemm *g)
 {
 	if (g->wide)
 		tiles(g, g->in, 0, g->pixels, 1);
