@@ -162,6 +162,43 @@ class Daemon:
             s.sendall(data)
             return read_all(s)
 
+    def drip(self, first, rest):
+        """Sends first, then the rest byte by byte, until the server has enough. Returns
+        the seconds, and whether it took every byte."""
+        start, all_taken = time.monotonic(), False
+        with self.connect() as s:
+            s.sendall(first)
+            s.settimeout(0.05)
+            for byte in rest:
+                try:
+                    if s.recv(1000) == b"":
+                        break
+                except TimeoutError:
+                    pass
+                except ConnectionResetError:
+                    break
+                try:
+                    s.sendall(bytes([byte]))
+                except OSError:
+                    break
+            else:
+                all_taken = True
+        return time.monotonic() - start, all_taken
+
+    def chunks_taken(self, head, chunk, most):
+        """Sends head, then the chunk again and again: how many of its bytes go out, up
+        to most, before the server has enough."""
+        sent = 0
+        with self.connect() as s:
+            s.sendall(head)
+            try:
+                while sent < most:
+                    s.sendall(b"%x\r\n" % len(chunk) + chunk + b"\r\n")
+                    sent += len(chunk)
+            except OSError:
+                pass
+        return sent
+
     def connect(self, timeout=20):
         return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
 

@@ -97,6 +97,20 @@ def hang_up(handler):
     handler.connection.close()
 
 
+def endless(status):
+    """An answer of that status whose body never ends."""
+    def answer(handler):
+        handler.send_response(status)
+        handler.end_headers()
+        try:
+            while True:
+                handler.wfile.write(b"x" * 65536)
+        except OSError:
+            hang_up(handler)
+
+    return answer
+
+
 class Broker:
     """mosquitto on a port that stays the same when it is started again."""
 

@@ -90,16 +90,9 @@ class Protocol(unittest.TestCase):
                                + chunks), 200)
 
     def test_endless_chunks_end_at_the_limit(self):
-        with self.d.connect() as s:
-            s.sendall(post(b"Transfer-Encoding: chunked\r\n"))
-            sent = 0
-            try:
-                while sent < 40 << 20:
-                    s.sendall(b"8000\r\n" + b"\xff\xd8\xff" + bytes(0x8000 - 3) + b"\r\n")
-                    sent += 0x8000
-            except OSError:
-                pass
-            self.assertLess(sent, 40 << 20)
+        sent = self.d.chunks_taken(post(b"Transfer-Encoding: chunked\r\n"),
+                                   b"\xff\xd8\xff" + bytes(0x8000 - 3), 40 << 20)
+        self.assertLess(sent, 40 << 20)
         # One chunk too much: there the answer can still be read.
         body = PICTURE + bytes((256 << 10) + 1 - len(PICTURE))
         raw = self.d.raw(post(b"Transfer-Encoding: chunked\r\n")
@@ -116,30 +109,10 @@ class Protocol(unittest.TestCase):
             self.expect(read_all(s), 200)
         self.expect(self.d.raw(post(b"Content-Length: 3\r\nExpect: cake\r\n")), 417)
 
-    def slow(self, first, rest):
-        """Sends the rest byte by byte; returns how long the server put up with it."""
-        start = time.monotonic()
-        with self.d.connect() as s:
-            s.sendall(first)
-            s.settimeout(0.05)
-            for byte in rest:
-                try:
-                    if s.recv(1000) == b"":
-                        break
-                except TimeoutError:
-                    pass
-                except ConnectionResetError:
-                    break
-                try:
-                    s.sendall(bytes([byte]))
-                except OSError:
-                    break
-        return time.monotonic() - start
-
     def test_slow_headers_and_bodies_meet_an_absolute_deadline(self):
-        took = self.slow(b"GET /people HTTP/1.1\r\n", b"X-A: " + b"b" * 200)
+        took, _ = self.d.drip(b"GET /people HTTP/1.1\r\n", b"X-A: " + b"b" * 200)
         self.assertLess(took, 2 * TIMEOUT_MS / 1000 + 1.5)
-        took = self.slow(post(b"Content-Length: 5000\r\n"), PICTURE[:200])
+        took, _ = self.d.drip(post(b"Content-Length: 5000\r\n"), PICTURE[:200])
         self.assertLess(took, 2 * TIMEOUT_MS / 1000 + 1.5)
 
     def test_a_short_body_stores_nothing(self):

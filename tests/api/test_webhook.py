@@ -15,7 +15,7 @@ import time
 import unittest
 
 from daemon import MODELS, ROOT, Daemon, run_to_end, small_face, wait_for
-from receiver import SECRET, Receiver, counts, decide, hang_up, secret_file
+from receiver import SECRET, Receiver, counts, decide, endless, hang_up, secret_file
 from test_openapi import Contract
 
 A1 = small_face("obama.jpg")
@@ -93,19 +93,10 @@ class Webhook(unittest.TestCase):
             h.send_header("Content-Length", "0")
             h.end_headers()
 
-        def endless(h):
-            h.send_response(503)
-            h.end_headers()
-            try:
-                while True:
-                    h.wfile.write(b"x" * 65536)
-            except OSError:
-                hang_up(h)
-
         release = threading.Event()
         self.addCleanup(release.set)
         d = self.daemon(event_timeout_ms=300)
-        for bad in (500, 404, 301, redirect, endless, hang_up, lambda h: release.wait(60)):
+        for bad in (500, 404, 301, redirect, endless(503), hang_up, lambda h: release.wait(60)):
             self.receiver.answer = bad
             before = len(self.receiver.got)
             first = decide(d)
@@ -124,16 +115,7 @@ class Webhook(unittest.TestCase):
         self.assertGreaterEqual(c["failed_total"], 7)
 
     def test_an_answer_that_never_ends_counts_by_its_status(self):
-        def endless(h):
-            h.send_response(200)
-            h.end_headers()
-            try:
-                while True:
-                    h.wfile.write(b"x" * 65536)
-            except OSError:
-                hang_up(h)
-
-        self.receiver.answer = endless
+        self.receiver.answer = endless(200)
         d = self.daemon()
         both = [decide(d), decide(d)]
         self.assertTrue(wait_for(lambda: counts(d, "webhook")["sent_total"] == 2, 60))
