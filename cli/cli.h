@@ -94,6 +94,8 @@ int cli_align(const struct cli *cli);
 int cli_evaluate(const struct cli *cli);
 int cli_calibrate(const struct cli *cli);
 int cli_budget(const struct cli *cli);
+int cli_backup(const struct cli *cli);
+int cli_restore(const struct cli *cli);
 int cli_keys(const struct cli *cli);
 int cli_model_info(const struct cli *cli);
 int cli_health(const struct cli *cli);

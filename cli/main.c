@@ -40,6 +40,10 @@ static const char usage[] =
 	"admin\n"
 	"  keys list, keys revoke ID\n"
 	"  keys rotate              a new key for the rows of the database\n"
+	"  backup FILE              copy the database, also while a daemon "
+	"runs\n"
+	"  restore FILE             put a backup in its place; stop the daemon "
+	"first\n"
 	"  model-info FILE          size, layers and thresholds of a model\n"
 	"  version                  build, kernel level, models\n"
 	"  help                     this text\n"
@@ -98,6 +102,8 @@ static const struct command {
 	{ "calibrate", cli_calibrate, 0, 0 },
 	{ "budget", cli_budget, 0, 0 },
 	{ "keys", cli_keys, 1, 2 },
+	{ "backup", cli_backup, 1, 1 },
+	{ "restore", cli_restore, 1, 1 },
 	{ "model-info", cli_model_info, 1, 1 },
 	{ "health", cli_health, 0, 0 },
 	{ "version", cli_version, 0, 0 },

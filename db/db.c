@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "files.h"
 #include "internal.h"
 #include "pagevfs.h"
 #include "reseal.h"
@@ -29,72 +30,28 @@
 /* Pages that both connections need to work at all. */
 #define PAGES_MIN 12
 
-static enum status fail_errno(const char *what, struct errinfo *err)
-{
-	enum status st = ST_IO_ERROR;
-
-	if (errno == ENOSPC || errno == EDQUOT)
-		st = ST_DISK_FULL;
-	else if (errno == ENOMEM)
-		st = ST_NO_MEMORY;
-	return err_set(err, st, "%s failed: %s.", what, strerror(errno));
-}
-
-static enum status join_path(const char *dir, const char *file,
-			     char out[PATH_MAX], struct errinfo *err)
-{
-	int n = snprintf(out, PATH_MAX, "%s/%s", dir, file);
-
-	if (n < 0 || n >= PATH_MAX)
-		return err_set(err, ST_IO_ERROR,
-			       "The path of the data folder is too long.");
-	return ST_OK;
-}
-
-static enum status lock_folder(struct db *db, const char *dir,
-			       struct errinfo *err)
+enum status db_lock_folder(struct db *db, const char *dir, struct errinfo *err)
 {
 	char path[PATH_MAX];
-	enum status st = join_path(dir, "facegate.lock", path, err);
+	enum status st = db_join_path(dir, "facegate.lock", path, err);
 
 	if (st != ST_OK)
 		return st;
 	db->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
 			   0600);
 	if (db->lock_fd < 0)
-		return fail_errno("Making the lock file in the data folder",
-				  err);
+		return db_fail_errno("Making the lock file in the data folder",
+				     err);
 	if (flock(db->lock_fd, LOCK_EX | LOCK_NB) == 0)
-		return ST_OK;
+		return db_give_to_owner(db->lock_fd, dir, err);
 	if (errno == EWOULDBLOCK)
 		return err_set(err, ST_DATABASE_BUSY,
 			       "Another process uses the data folder.");
-	return fail_errno("Locking the data folder", err);
+	return db_fail_errno("Locking the data folder", err);
 }
 
-/* Makes the file with its final mode before SQLite sees it; the WAL and the
- * shared memory file take their mode from it. */
-static enum status make_private_file(const char *path, struct errinfo *err)
-{
-	struct stat info;
-	enum status st = ST_OK;
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-	if (fd < 0)
-		return fail_errno("Opening the database file", err);
-	if (fstat(fd, &info) != 0)
-		st = fail_errno("Reading the database file's mode", err);
-	else if (!S_ISREG(info.st_mode))
-		st = err_set(err, ST_BAD_DATABASE,
-			     "The database is not a regular file.");
-	else if ((info.st_mode & 0777) != 0600 && fchmod(fd, 0600) != 0)
-		st = fail_errno("Making the database file private", err);
-	close(fd);
-	return st;
-}
-
-static enum status open_connection(const char *path, int mode, int cache_pages,
-				   sqlite3 **out, struct errinfo *err)
+enum status db_connect(const char *path, int mode, int cache_pages,
+		       sqlite3 **out, struct errinfo *err)
 {
 	char sql[384];
 	enum status st;
@@ -164,8 +121,8 @@ static enum status open_writer(struct db *db, const char *path, int pages,
 			       struct errinfo *err)
 {
 	char sql[160];
-	enum status st = open_connection(path, SQLITE_OPEN_READWRITE, pages,
-					 &db->writer, err);
+	enum status st = db_connect(path, SQLITE_OPEN_READWRITE, pages,
+				    &db->writer, err);
 
 	if (st == ST_OK)
 		st = db_schema_check(db->writer, err);
@@ -196,7 +153,7 @@ static enum status open_writer(struct db *db, const char *path, int pages,
 static enum status open_reader(struct db *db, const char *path, int mode,
 			       int pages, struct errinfo *err)
 {
-	enum status st = open_connection(path, mode, pages, &db->reader, err);
+	enum status st = db_connect(path, mode, pages, &db->reader, err);
 
 	if (st == ST_OK)
 		st = db_exec(db->reader,
@@ -253,16 +210,14 @@ static enum status check_options(const struct db_options *opt,
 	return ST_OK;
 }
 
-/* A handle that db_close takes in any state from here on, and the path of its
- * file. */
-static enum status new_handle(const struct db_options *opt, struct db **out,
-			      char path[PATH_MAX], struct errinfo *err)
+enum status db_handle(const struct db_options *opt, struct db **out,
+		      char path[PATH_MAX], struct errinfo *err)
 {
 	enum status st = check_options(opt, err);
 	struct db *db;
 
 	if (st == ST_OK)
-		st = join_path(opt->dir, "facegate.db", path, err);
+		st = db_join_path(opt->dir, "facegate.db", path, err);
 	if (st != ST_OK)
 		return st;
 	db = calloc(1, sizeof *db);
@@ -283,8 +238,8 @@ static enum status new_handle(const struct db_options *opt, struct db **out,
 	return ST_OK;
 }
 
-static enum status take_memory(struct db *db, const struct db_options *opt,
-			       int *pages, struct errinfo *err)
+enum status db_take_memory(struct db *db, const struct db_options *opt,
+			   int *pages, struct errinfo *err)
 {
 	enum status st = db_memory_acquire(opt->cache_bytes, opt->heap_bytes,
 					   pages, err);
@@ -312,13 +267,15 @@ enum status db_open(const struct db_options *opt, struct db **out,
 	int pages = 0;
 
 	*out = NULL;
-	st = new_handle(opt, &db, path, err);
+	st = db_handle(opt, &db, path, err);
 	if (st == ST_OK)
-		st = lock_folder(db, opt->dir, err);
+		st = db_lock_folder(db, opt->dir, err);
+	/* With its final mode before SQLite sees it; the WAL and the shared
+	 * memory file take theirs from it. */
 	if (st == ST_OK)
-		st = make_private_file(path, err);
+		st = db_make_private(path, err);
 	if (st == ST_OK)
-		st = take_memory(db, opt, &pages, err);
+		st = db_take_memory(db, opt, &pages, err);
 	/* The writer needs more: a transaction's changed pages stay in its
 	 * cache until the commit. */
 	if (st == ST_OK)
@@ -344,11 +301,11 @@ enum status db_open_readonly(const struct db_options *opt, struct db **out,
 	int pages = 0;
 
 	*out = NULL;
-	st = new_handle(opt, &db, path, err);
+	st = db_handle(opt, &db, path, err);
 	if (st == ST_OK && access(path, R_OK) != 0)
-		st = fail_errno("Reading the database file", err);
+		st = db_fail_errno("Reading the database file", err);
 	if (st == ST_OK)
-		st = take_memory(db, opt, &pages, err);
+		st = db_take_memory(db, opt, &pages, err);
 	if (st == ST_OK)
 		st = open_reader(db, path, SQLITE_OPEN_READONLY, pages, err);
 	if (st == ST_OK)

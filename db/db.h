@@ -73,6 +73,23 @@ enum status db_open_readonly(const struct db_options *opt, struct db **out,
 			     struct errinfo *err) MUST_CHECK;
 void db_close(struct db *db); /* checkpoints; NULL is fine */
 
+/* Copies dir/facegate.db, also beside a daemon that has it and writes, into a
+ * file of its own: as it is at one moment, rows as they are encrypted, checked
+ * page for page, mode 0600, synced, and only then put in the place of `file`. A
+ * backup of before is replaced, and no other file: ST_BAD_CONFIG. Else as
+ * db_open_readonly. */
+enum status db_backup(const struct db_options *opt, const char *file,
+		      struct errinfo *err) MUST_CHECK;
+#define DB_KEPT_MAX 64
+/* Puts a copy of a backup, which may be of an older version, in the place of
+ * dir/facegate.db, if no daemon has it (ST_DATABASE_BUSY). kept is the name in
+ * dir under which the file is kept that was there, "" when there was none; one
+ * kept before goes. ST_BAD_DATABASE when it is damaged or no database of ours,
+ * ST_BAD_KEY_FILE when key_file has not the keys it was written with. On error
+ * all is as it was. */
+enum status db_restore(const struct db_options *opt, const char *file,
+		       char kept[DB_KEPT_MAX], struct errinfo *err) MUST_CHECK;
+
 /* Cheap test that the store can be written (for readiness): begins and rolls
  * back an immediate transaction. */
 enum status db_writable(struct db *db, struct errinfo *err) MUST_CHECK;

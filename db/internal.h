@@ -8,6 +8,7 @@
 #ifndef FACEGATE_DB_INTERNAL_H
 #define FACEGATE_DB_INTERNAL_H
 
+#include <limits.h>
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
@@ -158,6 +159,22 @@ struct db {
 	int64_t resealed_people, resealed_templates; /* up to these */
 	_Atomic uint64_t corrupt_rows;
 };
+
+/* db.c: a handle that db_close takes in any state from here on, and the path of
+ * its file. What it then gets: the lock on the folder, and its share of
+ * SQLite's memory. */
+enum status db_handle(const struct db_options *opt, struct db **out,
+		      char path[PATH_MAX], struct errinfo *err) MUST_CHECK;
+enum status db_lock_folder(struct db *db, const char *dir,
+			   struct errinfo *err) MUST_CHECK;
+enum status db_take_memory(struct db *db, const struct db_options *opt,
+			   int *pages, struct errinfo *err) MUST_CHECK;
+/* A connection with the settings of all; to be closed on error too. */
+enum status db_connect(const char *path, int mode, int cache_pages,
+		       sqlite3 **out, struct errinfo *err) MUST_CHECK;
+
+/* restore.c: removes databases that were replaced. */
+void db_forget_kept(const char *dir);
 
 /* rowseal.c: the encrypted part of a row. */
 #define PERSON_PLAIN_MIN (8 + 8 + 1 + 1) /* card, two empty texts */

@@ -79,13 +79,36 @@ static enum status check_proofs(sqlite3 *conn, const struct seal *s,
 	return st;
 }
 
+/* Whether anything was ever encrypted in the file: older ones have no such
+ * table. */
+static enum status has_seal(sqlite3 *conn, int64_t *sealed, struct errinfo *err)
+{
+	return db_schema_number(
+		conn, "SELECT count(*) FROM sqlite_schema WHERE name = 'seal'",
+		sealed, err);
+}
+
+enum status db_keys_fit(sqlite3 *conn, const char *key_file,
+			struct errinfo *err)
+{
+	struct seal *s = NULL;
+	int64_t sealed = 0;
+	bool known;
+	enum status st = has_seal(conn, &sealed, err);
+
+	if (st == ST_OK && sealed > 0)
+		st = seal_load(key_file, false, &s, err);
+	if (st == ST_OK && sealed > 0)
+		st = check_proofs(conn, s, &known, err);
+	seal_free(s);
+	return st;
+}
+
 enum status db_keys_load(struct db *db, sqlite3 *conn, struct errinfo *err)
 {
 	int64_t sealed = 0;
 	bool known;
-	enum status st = db_schema_number(
-		conn, "SELECT count(*) FROM sqlite_schema WHERE name = 'seal'",
-		&sealed, err);
+	enum status st = has_seal(conn, &sealed, err);
 
 	/* A key made anew opens nothing that is there. */
 	if (st == ST_OK)

@@ -14,6 +14,9 @@ struct db;
  * database was written with. */
 enum status db_keys_load(struct db *db, sqlite3 *conn,
 			 struct errinfo *err) MUST_CHECK;
+/* ST_BAD_KEY_FILE when the keys of that file do not open what conn has. */
+enum status db_keys_fit(sqlite3 *conn, const char *key_file,
+			struct errinfo *err) MUST_CHECK;
 /* Checks that again for another keyring, and puts the proof of its newest key
  * into the database. */
 enum status db_keys_adopt(struct db *db, const struct seal *s,

@@ -140,6 +140,11 @@ static const char *const migrations[] = {
 
 #define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))
 
+bool db_schema_known(int64_t version)
+{
+	return version >= 1 && version <= NEWEST;
+}
+
 enum status db_exec(sqlite3 *conn, const char *sql, const char *what,
 		    struct errinfo *err)
 {
@@ -267,14 +272,15 @@ enum status db_schema_check_newest(sqlite3 *conn, struct errinfo *err)
 	return st;
 }
 
-enum status db_schema_quick_check(sqlite3 *conn, struct errinfo *err)
+static enum status run_check(sqlite3 *conn, const char *sql,
+			     struct errinfo *err)
 {
 	enum status st = ST_OK;
 	sqlite3_stmt *s = NULL;
 	const char *verdict;
 	int rc;
 
-	rc = sqlite3_prepare_v2(conn, "PRAGMA quick_check(1)", -1, &s, NULL);
+	rc = sqlite3_prepare_v2(conn, sql, -1, &s, NULL);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_step(s);
 	if (rc == SQLITE_ERROR) {
@@ -294,4 +300,14 @@ enum status db_schema_quick_check(sqlite3 *conn, struct errinfo *err)
 	}
 	sqlite3_finalize(s);
 	return st;
+}
+
+enum status db_schema_quick_check(sqlite3 *conn, struct errinfo *err)
+{
+	return run_check(conn, "PRAGMA quick_check(1)", err);
+}
+
+enum status db_schema_full_check(sqlite3 *conn, struct errinfo *err)
+{
+	return run_check(conn, "PRAGMA integrity_check(1)", err);
 }

@@ -14,6 +14,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "files.h"
+
 #define FIRST_LINE "facegate key 1\n"
 #define KEY_BYTES  crypto_aead_xchacha20poly1305_ietf_KEYBYTES
 #define NONCE	   crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
@@ -152,27 +154,6 @@ static enum status write_all(int fd, const char *text, struct errinfo *err)
 	return fsync(fd) == 0 ? ST_OK : fail(err, "Writing");
 }
 
-/* A rename lasts once its folder is synced. */
-static enum status sync_folder(const char *path, struct errinfo *err)
-{
-	const char *slash = strrchr(path, '/');
-	char folder[PATH_MAX] = ".";
-	enum status st = ST_OK;
-	int fd;
-
-	if (slash != NULL && slash > path)
-		(void)snprintf(folder, sizeof folder, "%.*s",
-			       (int)(slash - path), path);
-	else if (slash != NULL)
-		(void)snprintf(folder, sizeof folder, "/");
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fsync(fd) != 0)
-		st = fail(err, "Writing");
-	if (fd >= 0)
-		close(fd);
-	return st;
-}
-
 /* Opens the file that is to replace the key file. Whoever has its lock is the
  * one who changes the keys: a second would lose the first one's new key. A
  * process that dies leaves a file that the next takes over. */
@@ -220,7 +201,8 @@ static enum status save(struct seal *s, size_t first, const char *path,
 		st = fail(err, "Making");
 	if (st == ST_OK && rename(next, path) != 0)
 		st = fail(err, "Replacing");
-	return st == ST_OK ? sync_folder(path, err) : st;
+	/* A rename lasts once its folder is synced. */
+	return st == ST_OK ? db_sync_folder(path, err) : st;
 }
 
 static void add_random_key(struct seal *s)

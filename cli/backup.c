@@ -1,0 +1,43 @@
+/* facegate backup and restore: of the database, and of nothing else in
+ * data_dir. */
+#include <stdio.h>
+
+#include "cli.h"
+#include "db.h"
+#include "store_setup.h"
+
+int cli_backup(const struct cli *cli)
+{
+	struct srv_store_paths paths;
+	struct db_options opt;
+	struct errinfo err;
+
+	err_clear(&err);
+	srv_store_options(&cli->cfg, &paths, &opt);
+	if (db_backup(&opt, cli->args[0], &err) != ST_OK)
+		return cli_fail(&err, NULL);
+	if (cli->json)
+		cli_print_json(
+			json_pack("{s:o}", "backup", cli_text(cli->args[0])));
+	return EXIT_MATCH;
+}
+
+int cli_restore(const struct cli *cli)
+{
+	struct srv_store_paths paths;
+	struct db_options opt;
+	char kept[DB_KEPT_MAX];
+	struct errinfo err;
+
+	err_clear(&err);
+	srv_store_options(&cli->cfg, &paths, &opt);
+	if (db_restore(&opt, cli->args[0], kept, &err) != ST_OK)
+		return cli_fail(&err, NULL);
+	if (cli->json)
+		cli_print_json(
+			json_pack("{s:o}", "kept",
+				  kept[0] ? json_string(kept) : json_null()));
+	else if (kept[0])
+		printf("the database that was there is kept as %s\n", kept);
+	return EXIT_MATCH;
+}

@@ -1,0 +1,199 @@
+/* Backups by hand, and the way back: a file takes the place of the database
+ * once it is proven to be one that the keys fit. What was there is kept under
+ * another name, the last one only. A power cut in between leaves the old
+ * database or none; never half of one.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "copy.h"
+#include "files.h"
+#include "internal.h"
+#include "reseal.h"
+#include "schema.h"
+
+#define KEPT_PREFIX "facegate.db.replaced-"
+
+static bool same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
+	       x.st_ino == y.st_ino;
+}
+
+enum status db_backup(const struct db_options *opt, const char *file,
+		      struct errinfo *err)
+{
+	char path[PATH_MAX];
+	struct db_copy copy = { .to = NULL };
+	struct db *db = NULL;
+	enum status st = db_join_path(opt->dir, "facegate.db", path, err);
+	bool more;
+
+	if (st == ST_OK && same_file(path, file))
+		st = err_set(err, ST_BAD_CONFIG,
+			     "The backup cannot be the database itself.");
+	if (st == ST_OK)
+		st = db_open_readonly(opt, &db, err);
+	if (st != ST_OK)
+		return st;
+	st = db_copy_begin(&copy, db->reader, file, err);
+	/* In one step: a daemon that writes would have it start again. */
+	if (st == ST_OK)
+		st = db_copy_step(&copy, -1, &more, err);
+	if (st == ST_OK)
+		st = db_copy_finish(&copy, err);
+	db_copy_drop(&copy);
+	db_close(db);
+	return st;
+}
+
+void db_forget_kept(const char *dir)
+{
+	DIR *folder = opendir(dir);
+	const struct dirent *entry;
+
+	while (folder && (entry = readdir(folder)) != NULL)
+		if (strncmp(entry->d_name, KEPT_PREFIX, strlen(KEPT_PREFIX)) ==
+		    0)
+			(void)unlinkat(dirfd(folder), entry->d_name, 0);
+	if (folder)
+		closedir(folder);
+}
+
+/* Renames the database and what SQLite has beside it. */
+static enum status set_aside(const char *dir, const char *path,
+			     char kept[PATH_MAX], struct errinfo *err)
+{
+	static const char *const tails[] = { "", "-wal", "-shm" };
+	char name[64], from[PATH_MAX + 8], to[PATH_MAX + 8];
+	time_t now = time(NULL);
+	struct tm utc;
+	enum status st;
+
+	kept[0] = 0;
+	gmtime_r(&now, &utc);
+	(void)strftime(name, sizeof name, KEPT_PREFIX "%Y%m%dT%H%M%SZ", &utc);
+	st = db_join_path(dir, name, to, err);
+	if (st != ST_OK)
+		return st;
+	db_forget_kept(dir);
+	for (size_t i = 0; i < sizeof tails / sizeof *tails; i++) {
+		(void)snprintf(from, sizeof from, "%s%s", path, tails[i]);
+		(void)snprintf(to, sizeof to, "%s/%s%s", dir, name, tails[i]);
+		if (rename(from, to) == 0) {
+			if (i == 0)
+				(void)snprintf(kept, PATH_MAX, "%s", name);
+		} else if (errno != ENOENT) {
+			return db_fail_errno("Renaming the old database", err);
+		}
+	}
+	return ST_OK;
+}
+
+/* With the WAL beside it, should it be the copy of a folder and no backup. */
+static enum status copy_in(const char *file, const char *fresh,
+			   struct errinfo *err)
+{
+	char from[PATH_MAX + 8], to[PATH_MAX + 8];
+	enum status st = db_copy_file(file, fresh, err);
+
+	(void)snprintf(from, sizeof from, "%s-wal", file);
+	(void)snprintf(to, sizeof to, "%s-wal", fresh);
+	if (st == ST_OK && access(from, F_OK) == 0)
+		st = db_copy_file(from, to, err);
+	return st;
+}
+
+static enum status prove(const struct db_options *opt, const char *fresh,
+			 int pages, struct errinfo *err)
+{
+	sqlite3 *conn = NULL;
+	enum status st = db_connect(fresh, SQLITE_OPEN_READWRITE, pages, &conn,
+				    err);
+
+	if (st == ST_OK)
+		st = db_schema_check(conn, err);
+	if (st == ST_OK)
+		st = db_schema_full_check(conn, err);
+	if (st == ST_OK)
+		st = db_keys_fit(conn, opt->key_file, err);
+	if (st == ST_OK)
+		st = db_exec(conn, "PRAGMA journal_mode = DELETE",
+			     "Preparing the database", err);
+	sqlite3_close(conn);
+	return st;
+}
+
+static enum status make_ready(const char *dir, const char *fresh,
+			      struct errinfo *err)
+{
+	int fd = open(fresh, O_RDONLY | O_CLOEXEC);
+	enum status st;
+
+	if (fd < 0)
+		return db_fail_errno("Opening the copy", err);
+	st = db_give_to_owner(fd, dir, err);
+	if (st == ST_OK && fsync(fd) != 0)
+		st = db_fail_errno("Writing the copy", err);
+	close(fd);
+	return st;
+}
+
+/* Under the lock of the folder. */
+static enum status put_in_place(const struct db_options *opt, const char *file,
+				const char *path, int pages,
+				char kept[PATH_MAX], struct errinfo *err)
+{
+	char fresh[PATH_MAX];
+	enum status st = db_join_path(opt->dir, "facegate.db.new", fresh, err);
+
+	if (st != ST_OK)
+		return st;
+	db_remove(fresh);
+	if (db_file_kind(file) == DB_FILE_NONE)
+		st = err_set(err, ST_IO_ERROR,
+			     "There is no such backup, or it is empty.");
+	if (st == ST_OK)
+		st = copy_in(file, fresh, err);
+	if (st == ST_OK)
+		st = prove(opt, fresh, pages, err);
+	if (st == ST_OK)
+		st = make_ready(opt->dir, fresh, err);
+	if (st == ST_OK)
+		st = set_aside(opt->dir, path, kept, err);
+	if (st == ST_OK)
+		st = db_rename_synced(fresh, path, err);
+	db_remove(fresh);
+	return st;
+}
+
+enum status db_restore(const struct db_options *opt, const char *file,
+		       char kept[DB_KEPT_MAX], struct errinfo *err)
+{
+	char path[PATH_MAX], name[PATH_MAX] = "";
+	struct db *db = NULL;
+	int pages = 0;
+	enum status st = db_handle(opt, &db, path, err);
+
+	kept[0] = 0;
+	if (st == ST_OK)
+		st = db_lock_folder(db, opt->dir, err);
+	if (st == ST_OK)
+		st = db_take_memory(db, opt, &pages, err);
+	if (st == ST_OK && same_file(path, file))
+		st = err_set(err, ST_BAD_CONFIG,
+			     "The backup cannot be the database itself.");
+	if (st == ST_OK)
+		st = put_in_place(opt, file, path, pages, name, err);
+	(void)snprintf(kept, DB_KEPT_MAX, "%s", name);
+	db_close(db);
+	return st;
+}
