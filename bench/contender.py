@@ -96,15 +96,16 @@ class Contender:
 
 
 def interleave(contenders, rounds, round_s):
-    """Times the living ones in turn, A B C A B C, about round_s seconds each."""
+    """Times the living ones in turn, A B C, B C A, C A B, about round_s seconds each."""
     alive = [c for c in contenders if c.error is None]
     for c in alive:
         c.ask("run 1")
         start = time.monotonic()
         c.ask("run 1")
         c.repeat = max(1, round(round_s / max(time.monotonic() - start, 1e-4)))
-    for _ in range(rounds):
-        for c in alive:
+    for i in range(rounds):
+        first = i % max(len(alive), 1)
+        for c in alive[first:] + alive[:first]:
             spent = c.ask(f"run {c.repeat}")
             c.times.append(spent["ms"])
             c.cpu_times.append(spent["cpu_ms"])
