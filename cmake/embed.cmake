@@ -2,7 +2,8 @@
 # the contract of the API and the operator's console. Sets EMBEDDED_FILES for
 # server/embedded.c.in. The ETag is the content's own hash. The console is for
 # browsers, all of which take gzip: a third of the bytes, in the program and on
-# the way.
+# the way. The contract is for every client, so it is not packed; it goes without
+# the line breaks and the indentation that are for its readers here.
 set(type_.css "text/css; charset=utf-8")
 set(type_.html "text/html; charset=utf-8")
 set(type_.js "text/javascript; charset=utf-8")
@@ -30,6 +31,11 @@ foreach(path ${CMAKE_SOURCE_DIR}/docs/openapi.json ${console_files})
     file(ARCHIVE_CREATE OUTPUT ${packed} PATHS ${path} FORMAT raw
          COMPRESSION GZip)
     set(path ${packed})
+  elseif(ending STREQUAL ".json")
+    file(READ ${path} text)
+    string(REGEX REPLACE "\n *" "" text "${text}")
+    set(path ${CMAKE_BINARY_DIR}/embedded.json)
+    file(WRITE ${path} "${text}")
   endif()
   file(SIZE ${path} size)
   file(READ ${path} bytes HEX)

@@ -193,7 +193,7 @@ enum status db_restore(const struct db_options *opt, const char *file,
 			     "The backup cannot be the database itself.");
 	if (st == ST_OK)
 		st = put_in_place(opt, file, path, pages, name, err);
-	(void)snprintf(kept, DB_KEPT_MAX, "%s", name);
+	(void)snprintf(kept, DB_KEPT_MAX, "%.*s", DB_KEPT_MAX - 1, name);
 	db_close(db);
 	return st;
 }
