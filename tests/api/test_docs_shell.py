@@ -41,6 +41,7 @@ class Shell(unittest.TestCase):
         with Daemon(min_face_px=60) as d:
             script = "".join(f"{command}\necho '{MARK}'\n" for command, _ in told)
             script = script.replace("127.0.0.1:8080", f"127.0.0.1:{d.port}")
+            script = script.replace("/backup/", f"{folder}/")
             env = clean_environment() | {
                 "PATH": folder + ":" + os.environ["PATH"], "FACEGATE_MODELS_DIR": MODELS,
                 "FACEGATE_DATA_DIR": d.data_dir}
