@@ -2,9 +2,14 @@
 
 #include <stdio.h>
 
+#include "checked.h"
 #include "server.h"
 #include "store_setup.h"
 #include "upload.h"
+
+#define PROGRAMS_BYTES	 ((size_t)16 * 1024 * 1024)
+#define KERNEL_BYTES	 ((size_t)384 * 1024) /* a connection */
+#define LIMIT_STEP_BYTES ((size_t)16 * 1024 * 1024)
 
 void budget_complete(struct budget *b, const struct config *cfg)
 {
@@ -27,6 +32,9 @@ void budget_complete(struct budget *b, const struct config *cfg)
 		else if (!b->rows[i].in_pool)
 			b->sum += b->rows[i].bytes;
 	}
+	b->limit = align_up(b->sum + b->mapped + PROGRAMS_BYTES +
+				    KERNEL_BYTES * (size_t)cfg->connections_max,
+			    LIMIT_STEP_BYTES);
 }
 
 void budget_print(const struct budget_row *rows, size_t count)

@@ -11,9 +11,13 @@ struct budget {
 	struct budget_row rows[ENGINE_BUDGET_ROWS + 3];
 	size_t count;
 	size_t sum, mapped; /* bytes taken, and bytes of mapped files */
+	size_t limit;	    /* bytes below which no supervisor should go */
 };
 
-/* Puts the server's rows behind the engine's `count` ones and adds up. */
+/* Puts the server's rows behind the engine's `count` ones and adds up. The
+ * limit is the sum with mapped models, 16 MiB for the programs themselves and
+ * their libraries, and 384 KiB a connection, what Linux begins with for its
+ * buffers; rounded up to 16 MiB. */
 void budget_complete(struct budget *b, const struct config *cfg);
 
 /* One line a row on standard output. */

@@ -17,11 +17,13 @@
 #include "db.h"
 #include "engine.h"
 #include "engine_setup.h"
+#include "heartbeat.h"
 #include "keystore.h"
 #include "log.h"
 #include "selftest.h"
 #include "server.h"
 #include "store_setup.h"
+#include "supervisor.h"
 
 enum { EXIT_STOPPED = 0, EXIT_CANNOT_START = 1, EXIT_USAGE = 2 };
 
@@ -136,12 +138,13 @@ static int print_budget(const struct config *cfg, bool json)
 	st = engine_budget(&opt, b.rows, &b.count, &err);
 	budget_complete(&b, cfg);
 	if (json) {
-		json_t *o = json_pack("{s:I, s:I, s:o, s:I, s:I}", "pool_bytes",
-				      (json_int_t)opt.pool_bytes, "workers",
-				      (json_int_t)opt.workers, "rows",
-				      budget_json(b.rows, b.count), "sum_bytes",
-				      (json_int_t)b.sum, "mapped_bytes",
-				      (json_int_t)b.mapped);
+		json_t *o = json_pack("{s:I, s:I, s:o, s:I, s:I, s:I}",
+				      "pool_bytes", (json_int_t)opt.pool_bytes,
+				      "workers", (json_int_t)opt.workers,
+				      "rows", budget_json(b.rows, b.count),
+				      "sum_bytes", (json_int_t)b.sum,
+				      "mapped_bytes", (json_int_t)b.mapped,
+				      "limit_bytes", (json_int_t)b.limit);
 
 		json_dumpf(o, stdout, JSON_COMPACT);
 		putchar('\n');
@@ -151,10 +154,11 @@ static int print_budget(const struct config *cfg, bool json)
 			{ .name = "sum", .bytes = b.sum },
 			{ .name = "sum with mapped models",
 			  .bytes = b.sum + b.mapped },
+			{ .name = "memory limit to set", .bytes = b.limit },
 		};
 
 		budget_print(b.rows, b.count);
-		budget_print(sums, 2);
+		budget_print(sums, 3);
 	}
 	return st == ST_OK ? EXIT_STOPPED : fail(&err, EXIT_CANNOT_START);
 }
@@ -210,13 +214,18 @@ static void reseal_rows(struct db *db)
 }
 
 /* Returns the signal that stops the daemon. */
-static int wait_for_stop(const sigset_t *stop, struct db *db)
+static int wait_for_stop(const sigset_t *stop, struct db *db, struct srv *srv,
+			 const struct supervisor *sup)
 {
-	const struct timespec tick = { 1, 0 };
+	struct timespec tick = { 1, 0 };
 	int sig;
 
+	/* A tenth of what the watchdog waits, if that is less. */
+	if (sup->watchdog_us > 0 && sup->watchdog_us < 10000000)
+		tick = (struct timespec){ 0, (long)sup->watchdog_us * 100 };
 	do {
 		reseal_rows(db);
+		heartbeat_turn(srv);
 		sig = sigtimedwait(stop, NULL, &tick);
 	} while (sig < 0);
 	return sig;
@@ -245,7 +254,8 @@ static enum status make_first_key(const struct config *cfg, struct errinfo *err)
 	return st;
 }
 
-static enum status open_floors(const struct config *cfg, struct engine **e,
+static enum status open_floors(const struct config *cfg,
+			       const struct supervisor *sup, struct engine **e,
 			       struct db **db, struct srv **srv,
 			       struct errinfo *err)
 {
@@ -257,9 +267,11 @@ static enum status open_floors(const struct config *cfg, struct engine **e,
 	enum status st;
 
 	srv_store_options(cfg, &paths, &dbo);
+	supervisor_tell(sup, "STATUS=Checking models, and itself with them");
 	st = open_engine(cfg, e, err);
 	if (st == ST_OK)
 		st = selftest_run(*e, 0, &score, err);
+	supervisor_tell(sup, "STATUS=Opening the database");
 	if (st == ST_OK)
 		st = db_open(&dbo, db, err);
 	if (st == ST_OK)
@@ -275,7 +287,7 @@ static enum status open_floors(const struct config *cfg, struct engine **e,
 			 "these people must be enrolled again\"",
 			 (long long)foreign);
 	if (st == ST_OK)
-		st = srv_open(cfg, *e, *db, score, srv, err);
+		st = srv_open(cfg, *e, *db, sup, score, srv, err);
 	if (st == ST_OK)
 		log_line(LOG_INFO, "ready",
 			 "version=%s isa=%s model=%s templates=%zu "
@@ -290,11 +302,14 @@ static int serve(const struct config *cfg)
 	struct engine *engine = NULL;
 	struct db *db = NULL;
 	struct srv *srv = NULL;
+	struct supervisor sup;
 	struct errinfo err;
 	sigset_t stop;
 	int sig, code = EXIT_STOPPED;
 
 	err_clear(&err);
+	if (supervisor_read(&sup, &err) != ST_OK)
+		return fail(&err, EXIT_CANNOT_START);
 	/* Blocked before any thread exists, so that all inherit it and only
 	 * wait_for_stop sees them. */
 	sigemptyset(&stop);
@@ -306,13 +321,17 @@ static int serve(const struct config *cfg)
 	mallopt(M_ARENA_MAX, 1);
 	umask(0077);
 	keep_memory_private();
-	if (open_floors(cfg, &engine, &db, &srv, &err) == ST_OK) {
+	if (open_floors(cfg, &sup, &engine, &db, &srv, &err) == ST_OK) {
 		printf("listening on http://%s:%u\n", srv_host(srv),
 		       srv_port(srv));
 		fflush(stdout);
-		sig = wait_for_stop(&stop, db);
+		supervisor_tell(&sup, "READY=1\nSTATUS=Serving %s port %u",
+				srv_host(srv), srv_port(srv));
+		sig = wait_for_stop(&stop, db, srv, &sup);
 		log_line(LOG_INFO, "stopping", "signal=%d", sig);
+		supervisor_tell(&sup, "STOPPING=1\nSTATUS=Finishing requests");
 	} else {
+		supervisor_tell(&sup, "STATUS=%s", err.text);
 		code = fail(&err, EXIT_CANNOT_START);
 	}
 	srv_close(srv);

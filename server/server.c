@@ -296,6 +296,7 @@ static void on_connection(void *cls, struct MHD_Connection *c,
 {
 	struct srv *srv = cls;
 
+	heartbeat_stir(srv);
 	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
 		const union MHD_ConnectionInfo *info = MHD_get_connection_info(
 			c, MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -332,17 +333,19 @@ static enum status listen_now(struct srv *srv, struct errinfo *err)
 {
 	const struct config *cfg = &srv->cfg;
 	struct sockaddr_storage sa;
+	struct MHD_OptionItem where[2];
 	const union MHD_DaemonInfo *info;
-	enum status st = listen_parse(srv->cfg.listen, auth_keyless(srv->auth),
-				      srv->host, &sa, err);
+	enum status st = listen_where(cfg->listen, srv->supervisor->listen_fd,
+				      auth_keyless(srv->auth), srv->host, &sa,
+				      where, err);
 	unsigned v6 = sa.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0;
 
 	if (st != ST_OK)
 		return st;
 	srv->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | v6,
-		0, NULL, NULL, on_access, srv, MHD_OPTION_SOCK_ADDR, &sa,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned)cfg->connections_max,
+		0, NULL, NULL, on_access, srv, MHD_OPTION_CONNECTION_LIMIT,
+		(unsigned)cfg->connections_max,
 		MHD_OPTION_PER_IP_CONNECTION_LIMIT,
 		(unsigned)cfg->connections_per_ip,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT,
@@ -352,7 +355,7 @@ static enum status listen_now(struct srv *srv, struct errinfo *err)
 		(size_t)SRV_STACK_BYTES, MHD_OPTION_URI_LOG_CALLBACK, on_uri,
 		srv, MHD_OPTION_NOTIFY_COMPLETED, on_completed, srv,
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, srv,
-		MHD_OPTION_END);
+		MHD_OPTION_ARRAY, where, MHD_OPTION_END);
 	if (srv->daemon == NULL)
 		return err_set(err, ST_BAD_CONFIG,
 			       "cannot listen on %.80s: in use, or not an "
@@ -364,7 +367,8 @@ static enum status listen_now(struct srv *srv, struct errinfo *err)
 }
 
 enum status srv_open(const struct config *cfg, struct engine *engine,
-		     struct db *db, float selftest_score, struct srv **out,
+		     struct db *db, const struct supervisor *supervisor,
+		     float selftest_score, struct srv **out,
 		     struct errinfo *err)
 {
 	struct srv *srv = calloc(1, sizeof(*srv));
@@ -376,6 +380,7 @@ enum status srv_open(const struct config *cfg, struct engine *engine,
 	srv->cfg = *cfg;
 	srv->engine = engine;
 	srv->db = db;
+	srv->supervisor = supervisor;
 	srv->selftest_score = selftest_score;
 	srv->counters.started_ms = srv_wall_ms();
 	srv->id_salt = (uint32_t)(srv_now_us() * 2654435761u);
@@ -392,6 +397,8 @@ enum status srv_open(const struct config *cfg, struct engine *engine,
 				   &srv->deadlines, err);
 	if (st == ST_OK)
 		st = events_open(&srv->cfg, db, &srv->events, err);
+	if (st == ST_OK)
+		st = heartbeat_init(srv, err);
 	if (st == ST_OK)
 		st = worker_start_all(srv, err);
 	if (st == ST_OK)
@@ -437,6 +444,7 @@ void srv_close(struct srv *srv)
 	worker_stop_all(srv);
 	if (srv->daemon != NULL)
 		MHD_stop_daemon(srv->daemon);
+	heartbeat_end(srv);
 	/* Behind the last decision. */
 	events_close(srv->events);
 	deadline_close(srv->deadlines);

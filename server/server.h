@@ -17,18 +17,22 @@
 #include "status.h"
 
 struct srv; /* opaque outside server/ */
+struct supervisor;
 
-/* Starts to listen. The engine and the store stay the caller's and must
- * outlive the server; the gallery must be filled. selftest_score is what the
+/* Starts to listen, on the supervisor's socket if it has given one. The engine,
+ * the store and the supervisor stay the caller's and must outlive the server;
+ * the gallery must be filled. selftest_score is what the
  * engine's self-test gave, for /readyz to tell. ST_BAD_CONFIG for an address
  * that cannot be used. */
 enum status srv_open(const struct config *cfg, struct engine *engine,
-		     struct db *db, float selftest_score, struct srv **out,
+		     struct db *db, const struct supervisor *supervisor,
+		     float selftest_score, struct srv **out,
 		     struct errinfo *err) MUST_CHECK;
 
 /* The port it listens on. */
 unsigned srv_port(const struct srv *srv);
-/* The address part of the listen key, as given. */
+/* The address part of the listen key, as given, or of the supervisor's
+ * socket. */
 const char *srv_host(const struct srv *srv);
 
 /* Stops accepting, lets requests finish for at most the request timeout, ends

@@ -7,8 +7,10 @@
 #include "auth.h"
 #include "deadline.h"
 #include "events.h"
+#include "heartbeat.h"
 #include "request.h"
 #include "server.h"
+#include "supervisor.h"
 
 #define SRV_STACK_BYTES (256 * 1024)
 
@@ -20,12 +22,14 @@ struct srv_worker {
 	unsigned slot; /* of the engine */
 	pthread_t thread;
 	bool started;
+	bool test_due; /* under the queue's lock */
 };
 
 struct srv {
 	struct config cfg;
 	struct engine *engine;
 	struct db *db;
+	const struct supervisor *supervisor;
 	float selftest_score; /* of the start, which it decided */
 	struct auth *auth;
 	struct MHD_Daemon *daemon;
@@ -54,6 +58,7 @@ struct srv {
 	pthread_cond_t queue_filled;
 	struct request *urgent, *urgent_last;	/* doors */
 	struct request *patient, *patient_last; /* everything else */
+	struct heartbeat heartbeat;
 	struct srv_worker workers[ENGINE_WORKERS_MAX];
 };
 

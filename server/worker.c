@@ -80,8 +80,15 @@ static void *worker_main(void *arg)
 
 	pthread_mutex_lock(&srv->queue_lock);
 	for (;;) {
-		struct request *r = pop(&srv->urgent, &srv->urgent_last);
+		struct request *r;
 
+		if (w->test_due) {
+			w->test_due = false;
+			pthread_mutex_unlock(&srv->queue_lock);
+			heartbeat_test(w);
+			pthread_mutex_lock(&srv->queue_lock);
+		}
+		r = pop(&srv->urgent, &srv->urgent_last);
 		if (r == NULL)
 			r = pop(&srv->patient, &srv->patient_last);
 		if (r != NULL) {

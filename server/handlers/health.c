@@ -10,10 +10,10 @@ void handle_healthz(struct request *r, unsigned slot)
 	reply_json(r, 200, json_pack("{s:s}", "status", "alive"));
 }
 
-/* Ready means: the built-in face went through the whole pipeline at the start
- * and gave the known template (or there would be no server), the gallery is
- * filled, and the store takes writes now. A probe must not cost a door its
- * worker's time, so the pipeline does not run again. */
+/* Ready means: the built-in face goes through the whole pipeline of every
+ * worker and gives the known template, the gallery is filled, and the store
+ * takes writes now. A probe must not cost a door its worker's time, so the
+ * pipeline does not run for it: the last round of the heartbeat counts. */
 void handle_readyz(struct request *r, unsigned slot)
 {
 	struct srv *srv = r->srv;
@@ -21,6 +21,9 @@ void handle_readyz(struct request *r, unsigned slot)
 	(void)slot;
 	if (atomic_load(&srv->draining))
 		err_set(&r->err, ST_NOT_READY, "the daemon is stopping");
+	else if (atomic_load(&srv->heartbeat.failing))
+		err_set(&r->err, ST_NOT_READY,
+			"a worker hangs or fails its self-test");
 	if (r->err.status == ST_OK && db_writable(srv->db, &r->err) == ST_OK) {
 		reply_json(r, 200,
 			   json_pack("{s:s, s:o, s:I}", "status", "ready",

@@ -83,8 +83,8 @@ def run_to_end(*args):
 
 
 def faults(folder):
-    """The environment in which files of the folder make the daemon's disk full or its
-    clock wrong; see tools/faults.c."""
+    """The environment in which files of the folder make the daemon's disk full, its clock
+    wrong, a worker hang and more; see tools/faults.c."""
     return {"FAULTS": folder, "LD_PRELOAD": FAULTS_LIBRARY,
             "ASAN_OPTIONS": "verify_asan_link_order=0"}
 
@@ -101,16 +101,17 @@ class Reply:
 
 
 class Daemon:
-    """One daemon on a free port; a context manager. Keys as keyword arguments."""
+    """One daemon on a free port; a context manager. Keys as keyword arguments. What
+    starts it may be a command in front, which gets those descriptors."""
 
-    def __init__(self, data_dir=None, environment=None, **keys):
+    def __init__(self, data_dir=None, environment=None, starter=(), pass_fds=(), **keys):
         self.own_dir = data_dir is None
         self.data_dir = data_dir or tempfile.mkdtemp(prefix="facegate-api-")
         keys = {"listen": "127.0.0.1:0", "data_dir": self.data_dir, "models_dir": MODELS,
                 "log_level": "warn", **keys}
         self.process = subprocess.Popen(
-            [FACEGATED] + [f"--{k}={v}" for k, v in keys.items()],
-            env={**clean_environment(), **(environment or {})},
+            [*starter, FACEGATED] + [f"--{k}={v}" for k, v in keys.items()],
+            env={**clean_environment(), **(environment or {})}, pass_fds=pass_fds,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         first = re.fullmatch(r"first admin key, shown this once: (\S+)\n", line)

@@ -10,7 +10,7 @@ import threading
 import time
 import unittest
 
-from daemon import JPEG, MODELS, Daemon, run_to_end, sanitized, small_face, status_of
+from daemon import JPEG, MODELS, ROOT, Daemon, run_to_end, sanitized, small_face, status_of
 
 STORE_READS = ("/people", "/people/p", "/logs", "/logs/1")
 
@@ -139,6 +139,16 @@ class Budget(unittest.TestCase):
         text = run_to_end("--print-budget", f"--models_dir={MODELS}").stdout
         for row in j["rows"]:
             self.assertRegex(text, rf"(?m)^ *{row['name']} +{row['bytes']}\b")
+        self.assertRegex(text, rf"(?m)^memory limit to set +{j['limit_bytes']}$")
+
+    def test_the_unit_has_the_budget_s_limit(self):
+        printed = run_to_end("--print-budget", "--json", f"--models_dir={MODELS}").stdout
+        mib, rest = divmod(json.loads(printed)["limit_bytes"], 1 << 20)
+        self.assertEqual(rest, 0)
+        for path, line in (("systemd/facegate.service", f"MemoryMax={mib}M"),
+                           ("docs/memory.md", f"{mib << 20:,}")):
+            with open(os.path.join(ROOT, path), encoding="utf-8") as f:
+                self.assertIn(line, f.read(), path)
 
     def test_json_alone_is_wrong_usage(self):
         for args in (["--json"], ["--print-config", "--json"], ["--json", "--print-budget"]):

@@ -1,27 +1,51 @@
 /* Loaded into the daemon by LD_PRELOAD, for the tests over HTTP: while the file
  * $FAULTS/full exists, every write to a regular file fails as on a full disk;
- * the file $FAULTS/clock holds the seconds by which the wall clock is wrong. */
+ * the file $FAULTS/clock holds the seconds by which the wall clock is wrong.
+ * Who finds $FAULTS/hang takes it away and decodes no picture before $FAULTS/go
+ * exists; while $FAULTS/black exists pictures are black, and while
+ * $FAULTS/silent does the network thread stands still. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-static int full(int fd)
+#include <jpeglib.h>
+
+static const char *path_of(const char *name, char path[512])
 {
 	const char *folder = getenv("FAULTS");
-	struct stat info;
+
+	(void)snprintf(path, 512, "%s/%s", folder ? folder : "", name);
+	return path;
+}
+
+static int there(const char *name)
+{
 	char path[512];
 
-	if (!folder || fstat(fd, &info) != 0 || !S_ISREG(info.st_mode))
-		return 0;
-	(void)snprintf(path, sizeof path, "%s/full", folder);
-	if (access(path, F_OK) != 0)
+	return getenv("FAULTS") && access(path_of(name, path), F_OK) == 0;
+}
+
+static void rest(void)
+{
+	const struct timespec tick = { 0, 10000000 };
+
+	(void)nanosleep(&tick, NULL);
+}
+
+static int full(int fd)
+{
+	struct stat info;
+
+	if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || !there("full"))
 		return 0;
 	errno = ENOSPC;
 	return 1;
@@ -58,14 +82,12 @@ ssize_t pwrite64(int fd, const void *buf, size_t n, off64_t at)
 
 static long clock_error(void)
 {
-	const char *folder = getenv("FAULTS");
 	char path[512], text[32] = "0";
 	int fd;
 
-	if (!folder)
+	if (!getenv("FAULTS"))
 		return 0;
-	(void)snprintf(path, sizeof path, "%s/clock", folder);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open(path_of("clock", path), O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return 0;
 	if (read(fd, text, sizeof text - 1) < 0)
@@ -81,4 +103,39 @@ int clock_gettime(clockid_t which, struct timespec *now)
 	if (rc == 0 && which == CLOCK_REALTIME)
 		now->tv_sec += clock_error();
 	return rc;
+}
+
+boolean jpeg_start_decompress(j_decompress_ptr info)
+{
+	REAL(boolean(*call)(j_decompress_ptr), "jpeg_start_decompress");
+	char path[512];
+
+	if (there("hang") && unlink(path_of("hang", path)) == 0)
+		while (!there("go"))
+			rest();
+	return real.call(info);
+}
+
+JDIMENSION jpeg_read_scanlines(j_decompress_ptr info, JSAMPARRAY rows,
+			       JDIMENSION most)
+{
+	REAL(JDIMENSION(*call)(j_decompress_ptr, JSAMPARRAY, JDIMENSION),
+	     "jpeg_read_scanlines");
+	JDIMENSION n = real.call(info, rows, most);
+
+	if (there("black"))
+		for (JDIMENSION i = 0; i < n; i++)
+			memset(rows[i], 0,
+			       (size_t)info->output_width *
+				       (size_t)info->output_components);
+	return n;
+}
+
+int epoll_wait(int fd, struct epoll_event *events, int most, int ms)
+{
+	REAL(int (*call)(int, struct epoll_event *, int, int), "epoll_wait");
+
+	while (there("silent"))
+		rest();
+	return real.call(fd, events, most, ms);
 }
