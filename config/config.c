@@ -55,6 +55,9 @@ static const struct key keys[] = {
 	    "Templates that can be enrolled; each takes 140 bytes."),
 	KEY(body_max_kib, TYPE_INT, 16, 65536, "16384",
 	    "Largest request body, in KiB."),
+	KEY(deepstack_kib, TYPE_INT, 0, 16384, "0",
+	    "Serve DeepStack's face routes, with bodies of at most so many "
+	    "KiB; each worker takes as much memory for it. 0: not served."),
 	KEY(jpeg_max_width_px, TYPE_INT, 16, 65500, "8192",
 	    "Longest side of a picture, in pixels."),
 	KEY(jpeg_max_megapixels, TYPE_INT, 1, 400, "50",

@@ -25,10 +25,11 @@ struct config {
 	char embedder[CFG_TEXT_MAX];   /* accurate: embedder-accurate.fgm */
 	char log_level[CFG_TEXT_MAX];  /* error, warn, info, debug */
 	int64_t workers;	       /* 1 .. 16, default 2 */
-	int64_t pool_kib;     /* per worker, 512 .. 65536, default 2048 */
-	int64_t queue_max;    /* waiting requests, 0 .. 64, default 8 */
-	int64_t gallery_max;  /* templates, 1 .. 1000000, default 10000 */
-	int64_t body_max_kib; /* request body, 16 .. 65536, default 16384 */
+	int64_t pool_kib;      /* per worker, 512 .. 65536, default 2048 */
+	int64_t queue_max;     /* waiting requests, 0 .. 64, default 8 */
+	int64_t gallery_max;   /* templates, 1 .. 1000000, default 10000 */
+	int64_t body_max_kib;  /* request body, 16 .. 65536, default 16384 */
+	int64_t deepstack_kib; /* form's body, 0 .. 16384; 0: no such routes */
 	int64_t jpeg_max_width_px;   /* 16 .. 65500, default 8192 */
 	int64_t jpeg_max_megapixels; /* 1 .. 400, default 50 */
 	int64_t jpeg_max_scans;	     /* 1 .. 1000, default 64 */

@@ -271,37 +271,67 @@ static enum status check_key(struct auth *a, struct request *r,
 	return ST_OK;
 }
 
-enum status auth_check(struct auth *a, struct request *r)
+/* Reads the keys again if they have changed. */
+static enum status know_keys(struct auth *a, struct request *r)
 {
-	const char *text;
 	struct errinfo why;
 	bool was_broken = a->broken;
-	enum status st;
 
-	if (r->route->roles == 0)
-		return ST_OK;
 	err_clear(&why);
-	if (refresh(a, &why) != ST_OK) {
-		if (!was_broken)
-			log_line(LOG_ERROR, "keys_unreadable", "reason=\"%s\"",
-				 why.text);
-		return err_set(&r->err, ST_NOT_READY,
-			       "the keys cannot be read");
-	}
-	if (a->keyless)
-		return check_keyless(r);
-	st = given_key(r, &text);
-	if (st != ST_OK)
-		return st;
-	if (text == NULL)
-		return err_set(&r->err, ST_NO_KEY,
-			       "send Authorization: Bearer KEY or X-Api-Key: "
-			       "KEY");
-	st = check_key(a, r, text);
+	if (refresh(a, &why) == ST_OK)
+		return ST_OK;
+	if (!was_broken)
+		log_line(LOG_ERROR, "keys_unreadable", "reason=\"%s\"",
+			 why.text);
+	return err_set(&r->err, ST_NOT_READY, "the keys cannot be read");
+}
+
+static enum status enter(struct auth *a, struct request *r, const char *text)
+{
+	enum status st = check_key(a, r, text);
+
 	if (st == ST_OK && r->role != ROLE_ADMIN &&
 	    (r->route->roles & r->role) == 0)
 		st = err_set(&r->err, ST_WRONG_ROLE,
 			     "a key with the role %s may not do this",
 			     keystore_role_word(r->role));
+	return st;
+}
+
+enum status auth_check(struct auth *a, struct request *r)
+{
+	const char *text;
+	enum status st;
+
+	if (r->route->roles == 0)
+		return ST_OK;
+	st = know_keys(a, r);
+	if (st != ST_OK)
+		return st;
+	if (a->keyless)
+		return check_keyless(r);
+	st = given_key(r, &text);
+	if (st != ST_OK)
+		return st;
+	if (text != NULL)
+		return enter(a, r, text);
+	if (r->route->body != BODY_FORM)
+		return err_set(&r->err, ST_NO_KEY,
+			       "send Authorization: Bearer KEY or X-Api-Key: "
+			       "KEY");
+	r->key_due = true;
+	return ST_OK;
+}
+
+enum status auth_form(struct auth *a, struct request *r, const char *text)
+{
+	enum status st = know_keys(a, r);
+
+	if (st == ST_OK && (text == NULL || text[0] == '\0'))
+		st = err_set(&r->err, ST_NO_KEY,
+			     "send the key as the form's api_key");
+	if (st == ST_OK)
+		st = enter(a, r, text);
+	r->key_due = st != ST_OK;
 	return st;
 }

@@ -1,5 +1,5 @@
 /* Who asks, and whether they may: decided from the headers alone, before a
- * byte of the body is read.
+ * byte of the body is read; but for forms that bring the key themselves.
  *
  * Threads: all of it belongs to the network thread. Memory: one block at open
  * for keys_max keys and a fixed table of failures. */
@@ -25,5 +25,12 @@ bool auth_keyless(const struct auth *a);
  * (r->retry_s is set), ST_BAD_REQUEST for two keys that differ, ST_NOT_READY
  * when the keys cannot be read. */
 enum status auth_check(struct auth *a, struct request *r) MUST_CHECK;
+
+/* For routes whose body is a form (BODY_FORM), when the headers have no key:
+ * auth_check lets the request in with r->key_due set, so that nothing is done
+ * but to hold its body. This judges the key of the complete form, NULL or ""
+ * for none, and clears key_due when it is right. */
+enum status auth_form(struct auth *a, struct request *r,
+		      const char *text) MUST_CHECK;
 
 #endif

@@ -10,7 +10,7 @@
 #include "status.h"
 
 /* No parser writes more picture bytes than this for one byte it takes. */
-#define BODY_SLACK 128
+#define BODY_SLACK UPLOAD_SLACK_BYTES
 
 struct body {
 	struct errinfo err;

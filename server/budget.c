@@ -15,7 +15,11 @@ void budget_complete(struct budget *b, const struct config *cfg)
 {
 	const struct budget_row own[] = {
 		{ .name = "uploads",
-		  .bytes = upload_bytes() * srv_upload_slots(cfg) },
+		  .bytes = upload_bytes(UPLOAD_RING_BYTES) *
+			   srv_upload_slots(cfg) },
+		{ .name = "DeepStack's forms",
+		  .bytes = upload_bytes(srv_form_ring_bytes(cfg)) *
+			   srv_form_slots(cfg) },
 		{ .name = "connections, at most",
 		  .bytes = SRV_CONNECTION_BYTES *
 			   (size_t)cfg->connections_max },

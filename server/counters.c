@@ -213,7 +213,7 @@ void counters_print(struct srv *srv, FILE *out)
 	size_t uploads_free;
 
 	pthread_mutex_lock(&srv->slots_lock);
-	uploads_free = srv->uploads_free;
+	uploads_free = srv->uploads.left;
 	pthread_mutex_unlock(&srv->slots_lock);
 
 	head(out, "build_info", "gauge", "What runs; always 1.");
@@ -237,7 +237,7 @@ void counters_print(struct srv *srv, FILE *out)
 	      "Requests at work, waiting or arriving.");
 	gauge(out, "uploads_free", (double)uploads_free,
 	      "Places free for workers and queue; at 0 the answer is busy.");
-	gauge(out, "uploads", (double)srv->upload_count,
+	gauge(out, "uploads", (double)srv->uploads.count,
 	      "Places for workers and queue.");
 	gauge(out, "gallery_templates", (double)gallery_count(g),
 	      "Templates enrolled with the model in use.");

@@ -71,3 +71,15 @@ enum decision decide_score(float score, float cut, bool low_quality,
 	*reason = "below_threshold";
 	return DECIDE_DENY;
 }
+
+double decide_confidence(float score, float cut)
+{
+	const double at_cut = 0.67;
+	double s = (double)score, c = (double)cut, confidence;
+
+	if (score >= cut)
+		confidence = at_cut + (1 - at_cut) * (s - c) / (1 - c);
+	else
+		confidence = at_cut * (s + 1) / (c + 1);
+	return round(100 * fmin(fmax(confidence, 0), 1)) / 100;
+}

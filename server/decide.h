@@ -45,4 +45,9 @@ double decide_search_fmr(double target_fmr, size_t count);
 enum decision decide_score(float score, float cut, bool low_quality,
 			   const char **reason);
 
+/* A score as DeepStack's confidence, in hundredths from 0 to 1: the cut is
+ * 0.67, the least that a DeepStack client takes for a match unless told
+ * otherwise, a score of 1 is 1 and -1 is 0, and in between it is linear. */
+double decide_confidence(float score, float cut);
+
 #endif

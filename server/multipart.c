@@ -45,6 +45,7 @@ enum status multipart_begin(struct multipart *m, const char *params,
 	enum mime_next next;
 
 	m->delimiter_len = 0;
+	m->any_file = false;
 	while ((next = mime_next_param(&params, &param)) == MIME_PARAM) {
 		if (strcasecmp(param.name, "boundary") != 0)
 			continue;
@@ -90,6 +91,9 @@ static enum status read_disposition(struct multipart *m, struct body *b,
 	if (!mime_word_is(&value, "form-data"))
 		return malformed(b, "a part is not form-data");
 	while ((next = mime_next_param(&value, &param)) == MIME_PARAM) {
+		if (strcasecmp(param.name, "filename") == 0 ||
+		    strcasecmp(param.name, "filename*") == 0)
+			m->file = true;
 		if (strcasecmp(param.name, "name") != 0)
 			continue;
 		if (m->named)
@@ -138,7 +142,7 @@ static enum status begin_part(struct multipart *m, struct body *b)
 	m->state = IN_BODY;
 	if (!m->named)
 		return malformed(b, "a part has no Content-Disposition");
-	if (strcmp(m->name, "image") == 0) {
+	if (m->any_file ? m->file : strcmp(m->name, "image") == 0) {
 		m->part = PART_PICTURE;
 		return picring_begin(&b->pictures, &b->err);
 	}
@@ -203,6 +207,7 @@ static enum status feed_boundary_line(struct multipart *m, struct body *b,
 		m->line_len = 0;
 		m->head_left = MULTIPART_HEAD_BYTES;
 		m->named = false;
+		m->file = false;
 	} else if (m->state == AFTER_DASH && c == '-') {
 		m->state = IN_EPILOGUE;
 	} else if (m->state == AFTER_BOUNDARY && c == '-') {

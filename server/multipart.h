@@ -1,6 +1,7 @@
 /* multipart/form-data (RFC 7578 over RFC 2046), parsed as it arrives. Parts
- * named "image" become pictures, all others parameters. File names are read
- * past and never used. No heap; one thread at a time. */
+ * named "image", or with any_file those that have a file name, become pictures,
+ * all others parameters. What a file is called is read past and never used. No
+ * heap; one thread at a time. */
 #ifndef FACEGATE_MULTIPART_H
 #define FACEGATE_MULTIPART_H
 
@@ -18,7 +19,9 @@ struct multipart {
 	uint8_t delimiter_len;
 	uint8_t matched; /* delimiter bytes that the last bytes taken equal */
 	uint8_t state, part; /* enums of multipart.c */
+	bool any_file;	     /* false after multipart_begin */
 	bool named; /* the present part's Content-Disposition was read */
+	bool file;  /* it has a file name */
 	char name[PARAM_NAME_MAX + 2]; /* one more than allowed shows as such */
 	uint16_t line_len;
 	uint16_t head_left;

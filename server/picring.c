@@ -2,9 +2,6 @@
 
 #include <string.h>
 
-_Static_assert((UPLOAD_RING_BYTES & (UPLOAD_RING_BYTES - 1)) == 0,
-	       "places in the ring are found by masking");
-
 void picring_reset(struct picring *r)
 {
 	r->head = 0;
@@ -16,7 +13,7 @@ void picring_reset(struct picring *r)
 
 size_t picring_room(const struct picring *r)
 {
-	return (size_t)(UPLOAD_RING_BYTES - (r->head - r->tail));
+	return (size_t)(r->size - (r->head - r->tail));
 }
 
 enum status picring_begin(struct picring *r, struct errinfo *err)
@@ -31,18 +28,18 @@ enum status picring_begin(struct picring *r, struct errinfo *err)
 }
 
 /* Bytes from a place in the ring to its rim, n at most. */
-static size_t to_rim(uint64_t place, size_t n)
+static size_t to_rim(const struct picring *r, uint64_t place, size_t n)
 {
-	size_t rest = UPLOAD_RING_BYTES - (place & (UPLOAD_RING_BYTES - 1));
+	size_t rest = r->size - (size_t)(place % r->size);
 
 	return n < rest ? n : rest;
 }
 
 void picring_put(struct picring *r, const uint8_t *data, size_t n)
 {
-	size_t first = to_rim(r->head, n);
+	size_t first = to_rim(r, r->head, n);
 
-	memcpy(r->bytes + (r->head & (UPLOAD_RING_BYTES - 1)), data, first);
+	memcpy(r->bytes + r->head % r->size, data, first);
 	memcpy(r->bytes, data + first, n - first);
 	r->head += n;
 }
@@ -72,9 +69,9 @@ size_t picring_take(struct picring *r, uint8_t *buf, size_t cap)
 {
 	uint64_t there = known_end(r) - r->tail;
 	size_t n = there < cap ? (size_t)there : cap;
-	size_t first = to_rim(r->tail, n);
+	size_t first = to_rim(r, r->tail, n);
 
-	memcpy(buf, r->bytes + (r->tail & (UPLOAD_RING_BYTES - 1)), first);
+	memcpy(buf, r->bytes + r->tail % r->size, first);
 	memcpy(buf + first, r->bytes, n - first);
 	r->tail += n;
 	return n;

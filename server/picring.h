@@ -1,7 +1,7 @@
 /* The pictures of one body as one stream of bytes through a fixed ring, with
  * the place where each picture ends. The writer may be in a later picture than
- * the reader. No heap and no lock: the owner (upload.c) keeps writer and
- * reader apart. */
+ * the reader. The owner (upload.c) lends the ring's bytes; no heap and no lock:
+ * it keeps writer and reader apart too. */
 #ifndef FACEGATE_PICRING_H
 #define FACEGATE_PICRING_H
 
@@ -19,7 +19,8 @@ struct picring {
 	unsigned begun;			   /* pictures the writer has begun */
 	unsigned ended;			   /* pictures with a known end */
 	unsigned opened;		   /* pictures the reader has opened */
-	uint8_t bytes[UPLOAD_RING_BYTES];
+	uint8_t *bytes;			   /* size of them; set by the owner */
+	size_t size;
 };
 
 void picring_reset(struct picring *r);

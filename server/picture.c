@@ -76,7 +76,7 @@ enum status picture_embed(struct request *r, unsigned slot, struct picture *p,
 	return st;
 }
 
-enum status picture_only(struct request *r, unsigned slot, struct picture *p)
+enum status picture_one(struct request *r, unsigned slot, struct picture *p)
 {
 	enum status st;
 
@@ -87,12 +87,17 @@ enum status picture_only(struct request *r, unsigned slot, struct picture *p)
 			       "the body has no picture");
 	if (st == ST_OK)
 		st = upload_drain(r->upload, &r->err);
-	if (st == ST_OK)
-		st = request_check_params(r);
 	if (st == ST_OK && upload_picture_count(r->upload) != 1)
 		st = err_set(&r->err, ST_BAD_REQUEST,
 			     "this route takes one picture");
 	return st;
+}
+
+enum status picture_only(struct request *r, unsigned slot, struct picture *p)
+{
+	enum status st = picture_one(r, slot, p);
+
+	return st == ST_OK ? request_check_params(r) : st;
 }
 
 void picture_account(struct request *r, const struct picture *p,

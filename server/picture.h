@@ -31,6 +31,11 @@ enum status picture_next(struct request *r, unsigned slot,
 enum status picture_embed(struct request *r, unsigned slot, struct picture *p,
 			  enum decide_purpose purpose) MUST_CHECK;
 
+/* Exactly one picture, and after it the end of the body. ST_BAD_REQUEST for
+ * none or several. */
+enum status picture_one(struct request *r, unsigned slot,
+			struct picture *p) MUST_CHECK;
+
 /* Exactly one picture, and after it the end of the body with all parameters
  * known and checked. ST_BAD_REQUEST for none or several. */
 enum status picture_only(struct request *r, unsigned slot,

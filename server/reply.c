@@ -6,6 +6,7 @@
 
 #include "embedded.h"
 #include "facequality.h"
+#include "router.h"
 #include "timetext.h"
 
 #define RETRY_SECONDS 1u
@@ -196,27 +197,68 @@ json_t *reply_checks(unsigned checks)
 	return list;
 }
 
+/* What went wrong as a sentence; one that quotes a client may not be UTF-8,
+ * then the title has to do. */
+static json_t *detail_json(const struct request *r, enum status st)
+{
+	json_t *detail = r->err.text[0] ? json_string(r->err.text) : NULL;
+
+	return detail ? detail : json_string(status_title(st));
+}
+
+/* Headers that go with some errors. */
+static void advise(struct request *r, int http)
+{
+	char seconds[12];
+
+	if (http == 503 || http == 429) {
+		snprintf(seconds, sizeof(seconds), "%u",
+			 r->retry_s ? r->retry_s : RETRY_SECONDS);
+		reply_header(r, "Retry-After", seconds);
+	}
+	if (http == 401)
+		reply_header(r, "WWW-Authenticate", "Bearer");
+}
+
+/* The same for a client of DeepStack, which knows 400 for whatever was wrong
+ * with what it sent. */
+static void form_problem(struct request *r, enum status st, const char *part)
+{
+	int http = reply_http_status(st);
+	json_t *o = json_pack("{s:b, s:o, s:s}", "success", 0, "error",
+			      detail_json(r, st), "code", status_code(st));
+
+	if (o != NULL && part != NULL)
+		json_object_set_new(o, "part", json_string(part));
+	if (http == 404 || http == 409 || http == 415 || http == 422)
+		http = 400;
+	set_answer(r, http, o ? json_dumps(o, JSON_COMPACT) : NULL,
+		   "application/json");
+	json_decref(o);
+	advise(r, http);
+}
+
 void reply_problem(struct request *r, const char *part)
 {
 	enum status st = r->err.status == ST_OK ? ST_INTERNAL : r->err.status;
 	int http = reply_http_status(st);
 	char type[64], word[40];
-	json_t *o, *detail;
+	json_t *o;
 	char *text;
 
+	r->problem = st;
+	if (r->route != NULL && r->route->body == BODY_FORM) {
+		form_problem(r, st, part);
+		return;
+	}
 	snprintf(word, sizeof(word), "%s", status_code(st));
 	for (char *c = word; *c; c++)
 		if (*c == '_')
 			*c = '-';
 	snprintf(type, sizeof(type), "/errors/%s", word);
-	/* A sentence that quotes a client may not be UTF-8; then the title has
-	 * to do. */
-	detail = json_string(r->err.text[0] ? r->err.text : status_title(st));
-	if (detail == NULL)
-		detail = json_string(status_title(st));
 	o = json_pack("{s:s, s:s, s:i, s:s, s:o, s:s}", "type", type, "title",
 		      status_title(st), "status", http, "code", status_code(st),
-		      "detail", detail, "request_id", r->id);
+		      "detail", detail_json(r, st), "request_id", r->id);
 	if (o != NULL && part != NULL)
 		json_object_set_new(o, "part", json_string(part));
 	if (o != NULL && r->err.limit != ERR_NO_NUMBER)
@@ -227,15 +269,8 @@ void reply_problem(struct request *r, const char *part)
 		add_advice(r, o, st);
 	text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 	json_decref(o);
-	r->problem = st;
 	set_answer(r, http, text, "application/problem+json");
-	if (http == 503 || http == 429) {
-		snprintf(word, sizeof(word), "%u",
-			 r->retry_s ? r->retry_s : RETRY_SECONDS);
-		reply_header(r, "Retry-After", word);
-	}
-	if (http == 401)
-		reply_header(r, "WWW-Authenticate", "Bearer");
+	advise(r, http);
 }
 
 void reply_error(struct request *r, enum status st, const char *text)

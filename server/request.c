@@ -98,6 +98,8 @@ uint64_t request_body_max(const struct request *r)
 {
 	if (r->route->body == BODY_DOCUMENT)
 		return REQUEST_DOCUMENT_BYTES;
+	if (r->route->body == BODY_FORM)
+		return (uint64_t)r->srv->cfg.deepstack_kib * 1024;
 	return (uint64_t)r->srv->cfg.body_max_kib * 1024;
 }
 

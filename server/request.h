@@ -44,6 +44,7 @@ struct request {
 	enum status uri_status;	  /* what the raw address is worth */
 	const char *uri_end;	  /* of the raw address, for guard.c */
 	bool started, body_ended;
+	bool key_due; /* the key must come in the body, and has not yet */
 	struct upload *upload; /* holds the parameters too; NULL for routes
 				* without a worker, which take none */
 	uint64_t start_us;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "handlers/handlers.h"
+#include "srv.h"
 
 static const char *const none[] = { NULL };
 static const char *const enrol_params[] = { "person_id", "name", "mode",
@@ -21,6 +22,8 @@ static const char *const log_params[] = { "person_id", "door_id", "decision",
 #define DOOR	ROLE_DOOR
 #define KIOSK	ROLE_KIOSK
 #define AUDITOR ROLE_AUDITOR
+/* DeepStack's clients have one key for all they do. */
+#define DOOR_OR_KIOSK (ROLE_DOOR | ROLE_KIOSK)
 
 /* Whatever asks the store runs on a worker, reads too: a filter that fits no
  * row looks at the whole log, and all reads share one connection. An admin may
@@ -62,6 +65,16 @@ static const struct route routes[] = {
 	  handle_logs },
 	{ "GET", "/logs/{log_no}", AUDITOR, true, false, BODY_NONE, none,
 	  handle_log },
+	{ "POST", "/v1/vision/face/register", KIOSK, true, false, BODY_FORM,
+	  none, handle_deepstack_register },
+	{ "POST", "/v1/vision/face/recognize", DOOR_OR_KIOSK, true, false,
+	  BODY_FORM, none, handle_deepstack_recognize },
+	{ "POST", "/v1/vision/face/match", DOOR_OR_KIOSK, true, false,
+	  BODY_FORM, none, handle_deepstack_match },
+	{ "POST", "/v1/vision/face/list", KIOSK, true, false, BODY_FORM, none,
+	  handle_deepstack_list },
+	{ "POST", "/v1/vision/face/delete", KIOSK, true, false, BODY_FORM, none,
+	  handle_deepstack_delete },
 	{ "GET", "/metrics", AUDITOR, false, false, BODY_NONE, none,
 	  handle_metrics },
 	{ "GET", "/healthz", 0, false, false, BODY_NONE, none, handle_healthz },
@@ -182,7 +195,8 @@ enum status router_find(struct request *r, const char *method, const char *path)
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
 		const struct route *route = &routes[i];
 
-		if (!path_fits(route, path))
+		if (!path_fits(route, path) || (route->body == BODY_FORM &&
+						r->srv->cfg.deepstack_kib == 0))
 			continue;
 		exists = true;
 		if (strcmp(route->method, want) == 0) {

@@ -7,7 +7,8 @@
 enum route_body {
 	BODY_NONE,
 	BODY_PICTURES, /* see upload.h */
-	BODY_DOCUMENT  /* one JSON object of at most UPLOAD_TEXT_BYTES */
+	BODY_DOCUMENT, /* one JSON object of at most UPLOAD_TEXT_BYTES */
+	BODY_FORM      /* DeepStack's: may hold the key; see decision 0011 */
 };
 
 struct route {

@@ -2,6 +2,7 @@
  * request on its thread. */
 #include "server.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "checked.h"
 #include "engine_setup.h"
 #include "guard.h"
 #include "listen.h"
@@ -114,23 +114,22 @@ static enum status expect_document(struct request *r)
 static enum status begin_upload(struct request *r)
 {
 	const struct config *cfg = &r->srv->cfg;
+	const char *type = MHD_lookup_connection_value(
+		r->connection, MHD_HEADER_KIND, "Content-Type");
 	enum status st;
 
 	if (!worker_take_upload(r))
 		return err_set(&r->err, ST_BUSY,
 			       "all workers are busy and the queue is full");
-	st = upload_begin(r->upload,
-			  r->route->body == BODY_PICTURES
-				  ? MHD_lookup_connection_value(r->connection,
-								MHD_HEADER_KIND,
-								"Content-Type")
-				  : NULL,
-			  request_body_max(r),
-			  r->start_us +
-				  (uint64_t)cfg->request_timeout_ms * 1000,
-			  on_drained, r, &r->err);
+	st = upload_begin(
+		r->upload, r->route->body == BODY_PICTURES ? type : NULL,
+		request_body_max(r),
+		r->start_us + (uint64_t)cfg->request_timeout_ms * 1000,
+		on_drained, r, &r->err);
 	if (st == ST_OK && r->route->body == BODY_DOCUMENT)
 		st = expect_document(r);
+	if (st == ST_OK && r->route->body == BODY_FORM)
+		st = upload_expect_form(r->upload, type, &r->err);
 	if (st == ST_OK)
 		MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND,
 					  add_query, r);
@@ -201,6 +200,7 @@ static enum MHD_Result on_body(struct request *r, const char *data,
 	/* A worker is lent only to a client that has sent a ring full, or all:
 	 * a slow one waits in its own slot. */
 	if (*size > 0) {
+		assert(!r->key_due); /* its ring has room for all of it */
 		if (!r->dispatched && !worker_dispatch(r))
 			return MHD_NO;
 		MHD_suspend_connection(r->connection);
@@ -208,6 +208,25 @@ static enum MHD_Result on_body(struct request *r, const char *data,
 			MHD_resume_connection(r->connection);
 	}
 	return MHD_YES;
+}
+
+/* The body is there. What brings its key in the body gets no further without
+ * a right one. */
+static enum status dispatch_whole(struct request *r)
+{
+	enum status st = ST_OK;
+
+	r->body_ended = true;
+	upload_finish(r->upload);
+	if (r->key_due) {
+		st = upload_error(r->upload, &r->err);
+		if (st == ST_OK)
+			st = auth_form(r->srv->auth, r,
+				       upload_param(r->upload, "api_key"));
+	}
+	if (st == ST_OK && !r->dispatched && !worker_dispatch(r))
+		st = err_set(&r->err, ST_NOT_READY, "the daemon is stopping");
+	return st;
 }
 
 static enum MHD_Result on_end(struct request *r)
@@ -219,12 +238,8 @@ static enum MHD_Result on_end(struct request *r)
 		return send_answer(r);
 	}
 	deadline_pause(srv_deadline(r->connection));
-	if (!r->body_ended) {
-		r->body_ended = true;
-		upload_finish(r->upload);
-		if (!r->dispatched && !worker_dispatch(r))
-			return MHD_NO;
-	}
+	if (!r->body_ended && dispatch_whole(r) != ST_OK)
+		return refuse(r);
 	pthread_mutex_lock(&r->lock);
 	done = r->done;
 	if (!done) {
@@ -310,25 +325,6 @@ static void on_connection(void *cls, struct MHD_Connection *c,
 	}
 }
 
-static enum status take_memory(struct srv *srv, struct errinfo *err)
-{
-	const struct config *cfg = &srv->cfg;
-	size_t each = align_up(upload_bytes(), 64);
-
-	srv->request_count = (size_t)cfg->connections_max +
-			     srv_upload_slots(cfg);
-	srv->upload_count = srv_upload_slots(cfg);
-	srv->requests = calloc(srv->request_count, sizeof(*srv->requests));
-	srv->uploads = calloc(srv->upload_count, sizeof(*srv->uploads));
-	srv->upload_memory = aligned_alloc(64, each * srv->upload_count);
-	if (!srv->requests || !srv->uploads || !srv->upload_memory)
-		return err_set(err, ST_NO_MEMORY, "no memory for requests");
-	for (size_t i = 0; i < srv->upload_count; i++)
-		upload_init(srv->upload_memory + i * each, &srv->uploads[i]);
-	srv->uploads_free = srv->upload_count;
-	return ST_OK;
-}
-
 static enum status listen_now(struct srv *srv, struct errinfo *err)
 {
 	const struct config *cfg = &srv->cfg;
@@ -390,7 +386,7 @@ enum status srv_open(const struct config *cfg, struct engine *engine,
 	pthread_cond_init(&srv->queue_filled, NULL);
 	st = auth_open(&srv->cfg, &srv->auth, err);
 	if (st == ST_OK)
-		st = take_memory(srv, err);
+		st = worker_open_slots(srv, err);
 	if (st == ST_OK)
 		st = deadline_open((size_t)cfg->connections_max + 8,
 				   (uint64_t)cfg->request_timeout_ms * 1000,
@@ -453,9 +449,7 @@ void srv_close(struct srv *srv)
 	pthread_mutex_destroy(&srv->queue_lock);
 	pthread_mutex_destroy(&srv->slots_lock);
 	pthread_mutex_destroy(&srv->enrol_lock);
-	free(srv->upload_memory);
-	free(srv->uploads);
-	free(srv->requests);
+	worker_close_slots(srv);
 	free(srv);
 }
 

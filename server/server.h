@@ -15,6 +15,7 @@
 #include "db.h"
 #include "engine.h"
 #include "status.h"
+#include "upload.h"
 
 struct srv; /* opaque outside server/ */
 struct supervisor;
@@ -48,6 +49,15 @@ enum status srv_load_gallery(struct engine *engine, struct db *db,
 static inline size_t srv_upload_slots(const struct config *cfg)
 {
 	return (size_t)(cfg->workers + cfg->queue_max);
+}
+/* Forms that can arrive at a time, and what each has room for. */
+static inline size_t srv_form_slots(const struct config *cfg)
+{
+	return cfg->deepstack_kib > 0 ? (size_t)cfg->workers : 0;
+}
+static inline size_t srv_form_ring_bytes(const struct config *cfg)
+{
+	return (size_t)cfg->deepstack_kib * 1024 + UPLOAD_SLACK_BYTES;
 }
 #define SRV_CONNECTION_BYTES (16 * 1024)
 

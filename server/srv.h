@@ -49,10 +49,12 @@ struct srv {
 
 	struct request *requests;
 	size_t request_count;
-	struct upload **uploads; /* upload_count slots, free ones first */
-	size_t upload_count, uploads_free;
-	uint8_t *upload_memory;
-	pthread_mutex_t slots_lock; /* requests' used flags, uploads */
+	struct slots {
+		struct upload **free; /* those that nobody has come first */
+		size_t count, left;
+		uint8_t *memory;
+	} uploads, forms; /* forms: of routes whose body is one, if served */
+	pthread_mutex_t slots_lock; /* requests' used flags, both slots */
 
 	pthread_mutex_t queue_lock;
 	pthread_cond_t queue_filled;

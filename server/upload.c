@@ -20,6 +20,7 @@
 #include "jsonscan.h"
 #include "mimehead.h"
 #include "multipart.h"
+#include "urlencoded.h"
 
 /* A connection is woken when so much is free: waking costs a system call and a
  * turn of the network thread, so a few bytes are not worth it. */
@@ -43,18 +44,20 @@ struct upload {
 	struct body body;
 };
 
-size_t upload_bytes(void)
+size_t upload_bytes(size_t ring_bytes)
 {
-	return sizeof(struct upload);
+	return sizeof(struct upload) + ring_bytes;
 }
 
-void upload_init(void *mem, struct upload **out)
+void upload_init(void *mem, size_t ring_bytes, struct upload **out)
 {
 	struct upload *u = mem;
 	pthread_condattr_t attr;
 
 	/* None of these can fail with these arguments on Linux. */
 	memset(u, 0, sizeof(*u));
+	u->body.pictures.bytes = (uint8_t *)(u + 1);
+	u->body.pictures.size = ring_bytes;
 	pthread_mutex_init(&u->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -156,6 +159,32 @@ void upload_expect_document(struct upload *u)
 	unlock(u);
 }
 
+enum status upload_expect_form(struct upload *u, const char *content_type,
+			       struct errinfo *err)
+{
+	const char *plain = content_type;
+	enum status st = ST_OK;
+
+	if (content_type == NULL)
+		return ST_OK;
+	lock(u);
+	if (mime_word_is(&plain, "application/x-www-form-urlencoded")) {
+		u->form = UPLOAD_URLENCODED;
+	} else if (mime_word_is(&content_type, "multipart/form-data")) {
+		u->form = UPLOAD_MULTIPART;
+		st = multipart_begin(&u->parser.multipart, content_type, err);
+		u->parser.multipart.any_file = true;
+	} else {
+		st = err_set(err, ST_BAD_REQUEST,
+			     "Send multipart/form-data or "
+			     "application/x-www-form-urlencoded.");
+	}
+	if (st != ST_OK)
+		fail(u, st, "The Content-Type was refused.");
+	unlock(u);
+	return st;
+}
+
 const char *upload_document(const struct upload *u, size_t *n)
 {
 	return paramstore_collected(&u->body.params, n);
@@ -187,6 +216,7 @@ static size_t parse(struct upload *u, const uint8_t *data, size_t n)
 	case UPLOAD_JSON:
 		return jsonscan_feed(&u->parser.json, b, data, n);
 	case UPLOAD_DOCUMENT:
+	case UPLOAD_URLENCODED:
 		return paramstore_collect(&b->params, data, n, &b->err) == ST_OK
 			       ? n
 			       : 0;
@@ -252,6 +282,8 @@ void upload_finish(struct upload *u)
 			multipart_finish(&u->parser.multipart, b);
 		else if (u->form == UPLOAD_JSON)
 			jsonscan_finish(&u->parser.json, b);
+		else if (u->form == UPLOAD_URLENCODED)
+			urlencoded_finish(b);
 	}
 	u->finished = true;
 	pthread_cond_signal(&u->changed);

@@ -4,9 +4,12 @@
  * Three forms give the same result: a raw image/jpeg body (parameters come
  * from the query), multipart/form-data (parts `image`, other parts are
  * parameters), and application/json (`image` or `images` in base64, other
- * members are parameters). Memory is fixed: a ring of UPLOAD_RING_BYTES for
- * picture bytes and a small buffer for everything else, however large the
- * body is.
+ * members are parameters). Memory is fixed: a ring for picture bytes and a
+ * small buffer for everything else, however large the body is.
+ *
+ * A form of DeepStack's (upload_expect_form) is held whole instead: its ring
+ * must have room for all of the body, so that it can wait there for the key
+ * that may be its last part.
  *
  * Two threads meet here. The network thread feeds bytes and never waits: when
  * the ring is full upload_feed takes less and the caller suspends the
@@ -23,7 +26,8 @@
 
 #include "status.h"
 
-#define UPLOAD_RING_BYTES   65536
+#define UPLOAD_RING_BYTES   65536 /* of an upload that need not be whole */
+#define UPLOAD_SLACK_BYTES  128	  /* more than a body that a ring must hold */
 #define UPLOAD_TEXT_BYTES   16384 /* all that is not picture */
 #define UPLOAD_PARAMS_MAX   24
 #define UPLOAD_PICTURES_MAX 16
@@ -33,13 +37,16 @@ enum upload_form {
 	UPLOAD_MULTIPART,
 	UPLOAD_JSON,
 	UPLOAD_DOCUMENT,
+	UPLOAD_URLENCODED,
 	UPLOAD_NONE
 };
 
-struct upload; /* one of a fixed set of slots; upload_bytes() each */
+struct upload; /* one of a fixed set of slots */
 
-size_t upload_bytes(void);
-void upload_init(void *mem, struct upload **out); /* once, at start */
+/* Memory of a slot whose ring has that many bytes. */
+size_t upload_bytes(size_t ring_bytes);
+void upload_init(void *mem, size_t ring_bytes,
+		 struct upload **out); /* once, at start */
 
 /* Begins a request; nobody uses the slot for another one any more.
  * content_type is the header's value or NULL (then a body must not come).
@@ -59,6 +66,13 @@ enum status upload_begin(struct upload *u, const char *content_type,
 void upload_expect_document(struct upload *u);
 /* That text once the body is complete; not ended by NUL. */
 const char *upload_document(const struct upload *u, size_t *n);
+
+/* Likewise: the body is a form whose parts with a file name are pictures,
+ * whatever they are called: multipart/form-data, or, without pictures,
+ * application/x-www-form-urlencoded of at most UPLOAD_TEXT_BYTES; without a
+ * content type (NULL) a body must not come. ST_BAD_REQUEST for any other. */
+enum status upload_expect_form(struct upload *u, const char *content_type,
+			       struct errinfo *err) MUST_CHECK;
 
 /* ---- network thread ---- */
 

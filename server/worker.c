@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checked.h"
 #include "logexport.h"
 #include "reply.h"
 #include "router.h"
@@ -158,13 +159,22 @@ struct request *worker_take_request(struct srv *srv)
 	return r;
 }
 
+/* Where uploads of r's route come from. */
+static struct slots *slots_of(struct request *r)
+{
+	return r->route->body == BODY_FORM ? &r->srv->forms : &r->srv->uploads;
+}
+
 void worker_return_upload(struct request *r)
 {
 	struct srv *srv = r->srv;
 
 	pthread_mutex_lock(&srv->slots_lock);
-	if (r->upload != NULL)
-		srv->uploads[srv->uploads_free++] = r->upload;
+	if (r->upload != NULL) {
+		struct slots *s = slots_of(r);
+
+		s->free[s->left++] = r->upload;
+	}
 	r->upload = NULL;
 	pthread_mutex_unlock(&srv->slots_lock);
 }
@@ -193,10 +203,52 @@ void worker_release(struct request *r)
 bool worker_take_upload(struct request *r)
 {
 	struct srv *srv = r->srv;
+	struct slots *s = slots_of(r);
 
 	pthread_mutex_lock(&srv->slots_lock);
-	if (srv->uploads_free > 0)
-		r->upload = srv->uploads[--srv->uploads_free];
+	if (s->left > 0)
+		r->upload = s->free[--s->left];
 	pthread_mutex_unlock(&srv->slots_lock);
 	return r->upload != NULL;
+}
+
+static bool open_slots(struct slots *s, size_t count, size_t ring_bytes)
+{
+	size_t each = align_up(upload_bytes(ring_bytes), 64);
+
+	if (count == 0)
+		return true;
+	s->free = calloc(count, sizeof(struct upload *));
+	s->memory = aligned_alloc(64, each * count);
+	if (s->free == NULL || s->memory == NULL)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		upload_init(s->memory + i * each, ring_bytes, &s->free[i]);
+	s->count = s->left = count;
+	return true;
+}
+
+enum status worker_open_slots(struct srv *srv, struct errinfo *err)
+{
+	const struct config *cfg = &srv->cfg;
+
+	srv->request_count = (size_t)cfg->connections_max +
+			     srv_upload_slots(cfg);
+	srv->requests = calloc(srv->request_count, sizeof(*srv->requests));
+	if (srv->requests == NULL ||
+	    !open_slots(&srv->uploads, srv_upload_slots(cfg),
+			UPLOAD_RING_BYTES) ||
+	    !open_slots(&srv->forms, srv_form_slots(cfg),
+			srv_form_ring_bytes(cfg)))
+		return err_set(err, ST_NO_MEMORY, "no memory for requests");
+	return ST_OK;
+}
+
+void worker_close_slots(struct srv *srv)
+{
+	free(srv->uploads.memory);
+	free(srv->uploads.free);
+	free(srv->forms.memory);
+	free(srv->forms.free);
+	free(srv->requests);
 }

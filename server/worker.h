@@ -1,5 +1,5 @@
 /* The queue between the network thread and the workers. Its length is bounded
- * by the upload slots: a request without one never gets here. */
+ * by the upload and form slots: a request without one never gets here. */
 #ifndef FACEGATE_WORKER_H
 #define FACEGATE_WORKER_H
 
@@ -12,6 +12,10 @@ void worker_stop_all(struct srv *srv);
 /* Hands a request over. Doors' requests go ahead of all others. False when the
  * workers are leaving: nobody would answer. */
 bool worker_dispatch(struct request *r) MUST_CHECK;
+
+/* Takes the memory of all slots, and gives it back. */
+enum status worker_open_slots(struct srv *srv, struct errinfo *err) MUST_CHECK;
+void worker_close_slots(struct srv *srv);
 
 /* A slot for a new request; NULL when all are taken. */
 struct request *worker_take_request(struct srv *srv);

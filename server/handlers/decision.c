@@ -121,33 +121,45 @@ static json_t *credential_json(const struct outcome *o)
 			 "number", (json_int_t)o->person->card.number);
 }
 
-void decision_reply(struct request *r, const struct picture *p,
-		    const struct outcome *o)
+enum status decision_log(struct request *r, const struct picture *p,
+			 const struct outcome *o, int64_t at_ms,
+			 int64_t *log_id)
 {
 	struct match_event ev;
-	const char *hint;
-	int64_t at_ms = srv_wall_ms(), id = 0;
 	enum status st;
-	json_t *j;
 
 	/* What the picture lacked is the reason now and no error any more. */
 	err_clear(&r->err);
+	*log_id = 0;
 	r->work.decision = decide_word(o->decision);
 	r->work.reason = o->reason;
 	picture_account(r, p, o->match_us);
 	fill_event(&ev, r, p, o, at_ms);
-	st = db_log_add(r->srv->db, &ev, &id, &r->err);
+	st = db_log_add(r->srv->db, &ev, log_id, &r->err);
 	/* A full disk locks nobody out or in; that there is no row is told. */
 	if (st == ST_DISK_FULL) {
 		log_line(LOG_ERROR, "not_logged", "request=%s decision=%s",
 			 r->id, ev.decision);
 		err_clear(&r->err);
-	} else if (st != ST_OK) {
+		st = ST_OK;
+	}
+	if (st == ST_OK)
+		events_wake(r->srv->events);
+	return st;
+}
+
+void decision_reply(struct request *r, const struct picture *p,
+		    const struct outcome *o)
+{
+	const char *hint;
+	int64_t at_ms = srv_wall_ms(), id;
+	json_t *j;
+
+	if (decision_log(r, p, o, at_ms, &id) != ST_OK) {
 		json_decref(o->candidates);
 		reply_problem(r, NULL);
 		return;
 	}
-	events_wake(r->srv->events);
 	j = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o*, s:o, s:o, s:s}",
 		      "decision", decide_word(o->decision), "reason", o->reason,
 		      "person_id", reply_text(o->person ? o->person->id : NULL),
@@ -156,7 +168,7 @@ void decision_reply(struct request *r, const struct picture *p,
 		      decision_score(r, o->score), "threshold",
 		      jsonvalue_real((double)o->cut, 4), "target_fmr",
 		      isnan(o->fmr) ? json_null() : json_real(o->fmr), "model",
-		      ev.model_id);
+		      engine_info(r->srv->engine)->model_id);
 	json_object_set_new(j, "template_id",
 			    o->template_id ? json_integer(o->template_id)
 					   : json_null());

@@ -35,6 +35,12 @@ void decision_cut(const struct request *r, struct outcome *o, double fmr);
  * forbids it. */
 void decision_obey(struct outcome *o);
 
+/* Writes the row of a decision made at at_ms and counts it; *log_id is 0 when
+ * the disk was full. */
+enum status decision_log(struct request *r, const struct picture *p,
+			 const struct outcome *o, int64_t at_ms,
+			 int64_t *log_id) MUST_CHECK;
+
 /* Writes the row, then answers 200 with the decision. A decision that could
  * not be logged is not given. */
 void decision_reply(struct request *r, const struct picture *p,

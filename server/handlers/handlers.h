@@ -27,6 +27,11 @@ void handle_doors(struct request *r, unsigned slot);
 void handle_door(struct request *r, unsigned slot);
 void handle_door_put(struct request *r, unsigned slot);
 void handle_door_delete(struct request *r, unsigned slot);
+void handle_deepstack_register(struct request *r, unsigned slot);
+void handle_deepstack_recognize(struct request *r, unsigned slot);
+void handle_deepstack_match(struct request *r, unsigned slot);
+void handle_deepstack_list(struct request *r, unsigned slot);
+void handle_deepstack_delete(struct request *r, unsigned slot);
 void handle_logs(struct request *r, unsigned slot);
 void handle_log(struct request *r, unsigned slot);
 

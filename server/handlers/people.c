@@ -6,6 +6,7 @@
 #include "credential.h"
 #include "document.h"
 #include "engine_setup.h"
+#include "enrolment.h"
 #include "handlers/handlers.h"
 #include "srv.h"
 #include "reply.h"
@@ -237,17 +238,8 @@ void handle_person_patch(struct request *r, unsigned slot)
 
 void handle_person_delete(struct request *r, unsigned slot)
 {
-	struct srv *srv = r->srv;
-	int64_t key = 0;
-	enum status st;
-
 	(void)slot;
-	pthread_mutex_lock(&srv->enrol_lock);
-	st = db_person_delete(srv->db, r->path_id, &key, &r->err);
-	if (st == ST_OK)
-		gallery_remove(engine_gallery(srv->engine), key);
-	pthread_mutex_unlock(&srv->enrol_lock);
-	if (st != ST_OK)
+	if (enrolment_forget(r, r->path_id) != ST_OK)
 		reply_problem(r, NULL);
 	else
 		reply_empty(r, 204);

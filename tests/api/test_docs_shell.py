@@ -38,7 +38,7 @@ class Shell(unittest.TestCase):
             os.symlink(os.path.join(ROOT, part), os.path.join(folder, part))
         for program in (FACEGATE, FACEGATED):
             os.symlink(program, os.path.join(folder, os.path.basename(program)))
-        with Daemon(min_face_px=60) as d:
+        with Daemon(min_face_px=60, deepstack_kib=1024) as d:
             script = "".join(f"{command}\necho '{MARK}'\n" for command, _ in told)
             script = script.replace("127.0.0.1:8080", f"127.0.0.1:{d.port}")
             script = script.replace("/backup/", f"{folder}/")

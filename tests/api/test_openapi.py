@@ -7,7 +7,7 @@ import unittest
 
 from daemon import JPEG, ROOT, Daemon, add_key, made, multipart, small_face
 
-A1, A2 = small_face("obama.jpg"), small_face("obama2.jpg")
+A1, A2, B1 = (small_face(n) for n in ("obama.jpg", "obama2.jpg", "biden.jpg"))
 JSON = {"Content-Type": "application/json"}
 TYPES = {"string": str, "object": dict, "array": list, "boolean": bool, "null": type(None)}
 
@@ -81,7 +81,7 @@ def routes_of_the_source():
     lists = {name: re.findall(r'"(\w+)"', body) for name, body in re.findall(
         r"static const char \*const (\w+)\[\] = \{(.*?)\};", source, re.S)}
     roles = {"DOOR": ["door"], "KIOSK": ["kiosk"], "AUDITOR": ["auditor"], "ROLE_ADMIN": ["admin"],
-             "ROLE_ANY": ["door", "kiosk", "auditor"], "0": []}
+             "ROLE_ANY": ["door", "kiosk", "auditor"], "DOOR_OR_KIOSK": ["door", "kiosk"], "0": []}
     table = re.findall(r'\{\s*"(\w+)",\s*"(/[^"]*)",\s*(\w+),\s*\w+,\s*\w+,\s*\w+,\s*(\w+),\s*handle_',
                        source)
     return {(m.lower(), p): (roles[r], lists[params]) for m, p, r, params in table}
@@ -90,7 +90,7 @@ def routes_of_the_source():
 class OpenApi(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.d = Daemon(min_face_px=60)
+        cls.d = Daemon(min_face_px=60, deepstack_kib=256)
         key = add_key(cls.d.data_dir, "admin")
         cls.document = cls.d.get("/openapi.json").json
         cls.d.key = key
@@ -191,6 +191,11 @@ class OpenApi(unittest.TestCase):
         send("post", "/compare", "/compare", A1, JPEG)
         send("post", "/detect", "/detect", A1, JPEG)
         send("post", "/detect", "/detect", b"no jpeg", JPEG)
+        for name, parts in (("register", [("image", B1), ("userid", b"z")]), ("register", []),
+                            ("recognize", [("image", A2)]), ("recognize", []), ("list", []),
+                            ("match", [("image", A1), ("image", A2)]), ("match", []),
+                            ("delete", [("userid", b"z")]), ("delete", [])):
+            send("post", "/v1/vision/face/" + name, "/v1/vision/face/" + name, *multipart(parts))
         row = send("get", "/logs", "/logs").json["logs"][0]["log_id"]
         for accept in ("text/csv", "application/x-ndjson"):
             send("get", "/logs", "/logs", None, {"Accept": accept})

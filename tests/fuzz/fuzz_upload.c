@@ -14,6 +14,12 @@ static const char *const types[] = {
 	"application/json",
 };
 
+/* The same for DeepStack's routes. */
+static const char *const forms[] = {
+	"multipart/form-data; boundary=b",
+	"application/x-www-form-urlencoded",
+};
+
 static void read_what_is_there(struct upload *u)
 {
 	uint8_t buf[512];
@@ -32,17 +38,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct upload *u;
 	struct timespec now;
-	size_t piece;
+	size_t piece, kind;
 
 	if (u == NULL)
-		upload_init(malloc(upload_bytes()), &u);
+		upload_init(malloc(upload_bytes(UPLOAD_RING_BYTES)),
+			    UPLOAD_RING_BYTES, &u);
 	/* Bodies that fit into the ring need no second thread. */
 	if (size < 2 || size > UPLOAD_RING_BYTES / 2)
 		return 0;
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (upload_begin(u, types[data[0] % 3], 30000,
+	kind = data[0] % 5;
+	if (upload_begin(u, kind < 3 ? types[kind] : NULL, 30000,
 			 ((uint64_t)now.tv_sec + 60) * 1000000, NULL, NULL,
 			 NULL) != ST_OK)
+		abort();
+	if (kind >= 3 && upload_expect_form(u, forms[kind - 3], NULL) != ST_OK)
 		abort();
 	piece = (size_t)data[1] + 1;
 	for (size_t i = 2; i < size; i += piece) {

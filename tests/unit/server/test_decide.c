@@ -115,6 +115,26 @@ START_TEST(quality_is_good_enough_from_its_minimum_on)
 }
 END_TEST
 
+START_TEST(a_confidence_is_two_thirds_at_the_cut_and_rises_with_the_score)
+{
+	double last = -1;
+
+	ck_assert(decide_confidence(-1, 0.55f) == 0);
+	ck_assert(decide_confidence(0.55f, 0.55f) == 0.67);
+	ck_assert(decide_confidence(1, 0.55f) == 1);
+	ck_assert(decide_confidence(1.001f, 0.55f) == 1);
+	ck_assert(decide_confidence(0.55f + 0.45f * 0.6f, 0.55f) == 0.87);
+	/* Another cut, another score, the same meaning. */
+	ck_assert(decide_confidence(0.43f, 0.43f) == 0.67);
+	for (float score = -1; score <= 1; score += 0.01f) {
+		double now = decide_confidence(score, 0.55f);
+
+		ck_assert(now >= last);
+		last = now;
+	}
+}
+END_TEST
+
 START_TEST(words_are_those_of_the_api)
 {
 	ck_assert_str_eq(decide_word(DECIDE_ALLOW), "allow");
@@ -135,6 +155,9 @@ Suite *suite_decide(void)
 	tcase_add_test(t, a_score_at_the_cut_is_a_match);
 	tcase_add_test(t, a_poor_picture_is_unsure_whatever_its_score);
 	tcase_add_test(t, quality_is_good_enough_from_its_minimum_on);
+	tcase_add_test(
+		t,
+		a_confidence_is_two_thirds_at_the_cut_and_rises_with_the_score);
 	tcase_add_test(t, words_are_those_of_the_api);
 	suite_add_tcase(s, t);
 	return s;

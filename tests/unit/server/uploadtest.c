@@ -50,9 +50,9 @@ static struct upload *the_upload(void)
 	static void *mem;
 
 	if (u == NULL) {
-		mem = malloc(upload_bytes());
+		mem = malloc(upload_bytes(UPLOAD_RING_BYTES));
 		ck_assert_ptr_nonnull(mem);
-		upload_init(mem, &u);
+		upload_init(mem, UPLOAD_RING_BYTES, &u);
 	}
 	return u;
 }
