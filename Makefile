@@ -12,6 +12,7 @@ help:
 	@echo "make bench   measure against other runtimes: docs/performance.md"
 	@echo "make bench-levels   time the engine at every kernel level"
 	@echo "make size    build for size, report the programs' bytes"
+	@echo "make deb     the Debian package of this machine's release"
 	@echo "make fmt     format the C sources"
 	@echo "make run     build and run the daemon"
 	@echo "make clean   remove what was built"
@@ -53,6 +54,11 @@ size:
 	size build-minsize/*.stripped
 	wc -c build-minsize/*.stripped
 
+deb:
+	$(CMAKE) -B $(BUILD) -DFACEGATE_TESTS=OFF -DCMAKE_INSTALL_PREFIX=/usr
+	cmake --build $(BUILD) -j $(JOBS)
+	cpack --config $(BUILD)/CPackConfig.cmake -B $(BUILD)
+
 fmt:
 	git ls-files '*.c' '*.h' | xargs $(CLANG_FORMAT) -i
 
@@ -62,4 +68,4 @@ run:
 clean:
 	rm -rf build build-*
 
-.PHONY: help build tests-built quick test asan bench bench-levels size fmt run clean
+.PHONY: help build tests-built quick test asan bench bench-levels size deb fmt run clean

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine_setup.h"
 #include "enrolment.h"
 #include "handlers/handlers.h"
 #include "srv.h"

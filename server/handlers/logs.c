@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "audit.h"
 #include "handlers/handlers.h"
 #include "logexport.h"
 #include "srv.h"
@@ -96,20 +95,6 @@ static enum status read_filter(struct request *r, struct log_filter *f,
 	return ST_OK;
 }
 
-/* An export that could not be audited is not given. */
-static void export(struct request *r, const struct log_filter *f, int64_t rows)
-{
-	struct db_by by = request_by(r);
-	enum status st = db_audit_note(
-		r->srv->db, &by, "log_export",
-		r->accept == ACCEPT_CSV ? "csv" : "ndjson", &r->err);
-
-	if (st == ST_OK)
-		st = logexport_begin(r, f, rows);
-	if (st != ST_OK)
-		reply_problem(r, NULL);
-}
-
 void handle_logs(struct request *r, unsigned slot)
 {
 	struct match_event *page = NULL;
@@ -121,7 +106,8 @@ void handle_logs(struct request *r, unsigned slot)
 
 	(void)slot;
 	if (st == ST_OK && r->accept != ACCEPT_JSON) {
-		export(r, &f, limit);
+		if (logexport_begin(r, &f, limit) != ST_OK)
+			reply_problem(r, NULL);
 		return;
 	}
 	if (st == ST_OK) {
