@@ -2,8 +2,9 @@
  * data_dir. */
 #include <stdio.h>
 
+#include "audit.h"
 #include "cli.h"
-#include "db.h"
+#include "engine_setup.h"
 #include "store_setup.h"
 
 int cli_backup(const struct cli *cli)
@@ -22,6 +23,20 @@ int cli_backup(const struct cli *cli)
 	return EXIT_MATCH;
 }
 
+/* What stands in the audit log by now is the backup's; this is its next row. */
+static enum status note_restore(const struct db_options *opt, const char *kept,
+				struct errinfo *err)
+{
+	struct db_by by = { NULL, srv_wall_ms() };
+	struct db *db = NULL;
+	enum status st = db_open(opt, &db, err);
+
+	if (st == ST_OK)
+		st = db_audit_note(db, &by, "restore", kept, err);
+	db_close(db);
+	return st;
+}
+
 int cli_restore(const struct cli *cli)
 {
 	struct srv_store_paths paths;
@@ -31,7 +46,8 @@ int cli_restore(const struct cli *cli)
 
 	err_clear(&err);
 	srv_store_options(&cli->cfg, &paths, &opt);
-	if (db_restore(&opt, cli->args[0], kept, &err) != ST_OK)
+	if (db_restore(&opt, cli->args[0], kept, &err) != ST_OK ||
+	    note_restore(&opt, kept, &err) != ST_OK)
 		return cli_fail(&err, NULL);
 	if (cli->json)
 		cli_print_json(

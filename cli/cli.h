@@ -34,6 +34,8 @@ struct cli {
 	unsigned side; /* --side, 0: ENGINE_CROP_PX */
 	/* keys */
 	const char *role, *label;
+	/* audit verify */
+	const char *anchor;
 	/* what asks a daemon, see client.h */
 	const char *server, *api_key_file, *cacert;
 	/* parameters of the API, as given; the daemon judges them */
@@ -41,7 +43,7 @@ struct cli {
 	const char *person, *decision, *reason, *from, *to, *min_score;
 	/* enroll */
 	const char *from_folder, *from_csv, *report;
-	/* logs */
+	/* logs, audit */
 	unsigned limit; /* 0: not given */
 	bool follow, csv;
 	/* what is not an option: strings of argv */
@@ -97,6 +99,7 @@ int cli_budget(const struct cli *cli);
 int cli_backup(const struct cli *cli);
 int cli_restore(const struct cli *cli);
 int cli_keys(const struct cli *cli);
+int cli_audit(const struct cli *cli);
 int cli_model_info(const struct cli *cli);
 int cli_health(const struct cli *cli);
 int cli_version(const struct cli *cli);

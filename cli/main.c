@@ -44,6 +44,9 @@ static const char usage[] =
 	"runs\n"
 	"  restore FILE             put a backup in its place; stop the daemon "
 	"first\n"
+	"  audit verify [--anchor SEQ:HASH]\n"
+	"                           is the audit log as it was written?\n"
+	"  audit list [--limit N]   the audit log, newest first\n"
 	"  model-info FILE          size, layers and thresholds of a model\n"
 	"  version                  build, kernel level, models\n"
 	"  help                     this text\n"
@@ -104,6 +107,7 @@ static const struct command {
 	{ "keys", cli_keys, 1, 2 },
 	{ "backup", cli_backup, 1, 1 },
 	{ "restore", cli_restore, 1, 1 },
+	{ "audit", cli_audit, 1, 1 },
 	{ "model-info", cli_model_info, 1, 1 },
 	{ "health", cli_health, 0, 0 },
 	{ "version", cli_version, 0, 0 },

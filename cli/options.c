@@ -38,6 +38,7 @@ static const struct option options[] = {
 	{ "aligned", "embed", FLAG, AT(aligned), NULL, NULL, 0, 0 },
 	{ "role", "keys", TEXT, AT(role), NULL, NULL, 0, 0 },
 	{ "label", "keys", TEXT, AT(label), NULL, NULL, 0, 0 },
+	{ "anchor", "audit", TEXT, AT(anchor), NULL, NULL, 0, 0 },
 	{ "server", REMOTE, TEXT, AT(server), NULL, NULL, 0, 0 },
 	{ "api-key-file", REMOTE, TEXT, AT(api_key_file), NULL, NULL, 0, 0 },
 	{ "cacert", REMOTE, TEXT, AT(cacert), NULL, NULL, 0, 0 },
@@ -57,7 +58,7 @@ static const struct option options[] = {
 	{ "from", "logs", TEXT, AT(from), NULL, NULL, 0, 0 },
 	{ "to", "logs", TEXT, AT(to), NULL, NULL, 0, 0 },
 	{ "min-score", "logs", TEXT, AT(min_score), NULL, NULL, 0, 0 },
-	{ "limit", "logs", NUMBER, AT(limit), NULL, NULL, 1, 1000000000 },
+	{ "limit", "logs audit", NUMBER, AT(limit), NULL, NULL, 1, 1000000000 },
 	{ "follow", "logs", FLAG, AT(follow), NULL, NULL, 0, 0 },
 	{ "csv", "logs", FLAG, AT(csv), NULL, NULL, 0, 0 },
 };

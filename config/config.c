@@ -108,6 +108,8 @@ static const struct key keys[] = {
 	    "Page cache of the database, in KiB; all of it is taken at start."),
 	KEY(log_max_rows, TYPE_INT, 100, 100000000, "100000",
 	    "Rows of the match log; the oldest go first."),
+	KEY(audit_max_rows, TYPE_INT, 100, 10000000, "20000",
+	    "Rows of the audit log; the oldest go first."),
 	KEY(event_ttl_s, TYPE_INT, 1, 300, "10",
 	    "How long a decision is offered to webhook and broker, in "
 	    "seconds; after that it never leaves."),
@@ -369,33 +371,63 @@ enum status cfg_read_env(struct config *cfg, char *const *environ_list,
 }
 
 static void print_value(const struct config *cfg, const struct key *k,
-			FILE *out)
+			const char *equals, FILE *out)
 {
 	const char *field = (const char *)cfg + k->offset;
 
+	fprintf(out, "%s%s", k->name, equals);
 	switch (k->type) {
 	case TYPE_TEXT:
 	case TYPE_OPTIONAL:
-		fprintf(out, "%s = %s\n", k->name, field);
+		fprintf(out, "%s\n", field);
 		break;
 	case TYPE_BOOL:
-		fprintf(out, "%s = %s\n", k->name,
+		fprintf(out, "%s\n",
 			*(const bool *)(const void *)field ? "true" : "false");
 		break;
 	case TYPE_INT:
-		fprintf(out, "%s = %lld\n", k->name,
+		fprintf(out, "%lld\n",
 			(long long)*(const int64_t *)(const void *)field);
 		break;
 	default:
-		fprintf(out, "%s = %.15g\n", k->name,
-			*(const double *)(const void *)field);
+		fprintf(out, "%.15g\n", *(const double *)(const void *)field);
 	}
 }
 
 void cfg_print(const struct config *cfg, FILE *out)
 {
 	for (size_t i = 0; i < KEY_COUNT; i++)
-		print_value(cfg, &keys[i], out);
+		print_value(cfg, &keys[i], " = ", out);
+}
+
+static bool is_preset(const struct config *cfg, const struct key *k)
+{
+	const void *field = (const char *)cfg + k->offset;
+
+	switch (k->type) {
+	case TYPE_TEXT:
+	case TYPE_OPTIONAL:
+		return strcmp(field, k->preset) == 0;
+	case TYPE_BOOL:
+		return *(const bool *)field == (k->preset[0] == 't');
+	case TYPE_INT:
+		return *(const int64_t *)field == strtoll(k->preset, NULL, 10);
+	default:
+		return fabs(*(const double *)field - strtod(k->preset, NULL)) <
+		       1e-15;
+	}
+}
+
+void cfg_print_changes(const struct config *cfg, FILE *out)
+{
+	for (size_t i = 0; i < KEY_COUNT; i++) {
+		if (is_preset(cfg, &keys[i]))
+			continue;
+		if (keys[i].type == TYPE_OPTIONAL)
+			fprintf(out, "%s is set\n", keys[i].name);
+		else
+			print_value(cfg, &keys[i], "=", out);
+	}
 }
 
 void cfg_print_sample(FILE *out)

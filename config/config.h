@@ -53,10 +53,11 @@ struct config {
 	int64_t db_cache_kib; /* SQLite page cache, 64 .. 65536, default 512 */
 	int64_t log_max_rows; /* match log ring, 100 .. 100000000, default
 				 100000 */
-	int64_t event_ttl_s;  /* 1 .. 300, default 10 */
-	int64_t events_max;   /* 1 .. 100000, default 1000 */
-	int64_t event_timeout_ms;		/* 100 .. 60000, default 5000 */
-	char webhook_url[CFG_TEXT_MAX];		/* "": no webhook */
+	int64_t audit_max_rows;		/* 100 .. 10000000, default 20000 */
+	int64_t event_ttl_s;		/* 1 .. 300, default 10 */
+	int64_t events_max;		/* 1 .. 100000, default 1000 */
+	int64_t event_timeout_ms;	/* 100 .. 60000, default 5000 */
+	char webhook_url[CFG_TEXT_MAX]; /* "": no webhook */
 	char webhook_secret_file[CFG_TEXT_MAX]; /* see secret.h */
 	char webhook_ca_file[CFG_TEXT_MAX];	/* "": the system's */
 	char mqtt_host[CFG_TEXT_MAX];		/* "": no broker */
@@ -88,6 +89,10 @@ enum status cfg_check(const struct config *cfg, struct errinfo *err) MUST_CHECK;
  * config/facegate.conf is (cfg_print_sample). */
 void cfg_print(const struct config *cfg, FILE *out);
 void cfg_print_sample(FILE *out);
+/* The keys that have not their default, a line "key=value" each; of texts that
+ * may be empty, which hold names of people's machines and secrets' files, only
+ * that they are set. */
+void cfg_print_changes(const struct config *cfg, FILE *out);
 bool cfg_is_key(const char *name);
 
 #endif

@@ -199,6 +199,9 @@ static enum status check_options(const struct db_options *opt,
 	if (opt->log_max_rows < 1)
 		return err_limit(err, ST_BAD_CONFIG, 1, opt->log_max_rows,
 				 "The match log needs room for a row.");
+	if (opt->audit_max_rows < 1)
+		return err_limit(err, ST_BAD_CONFIG, 1, opt->audit_max_rows,
+				 "The audit log needs room for a row.");
 	if (opt->heap_bytes < DB_HEAP_MIN_BYTES)
 		return err_limit(err, ST_BAD_CONFIG, DB_HEAP_MIN_BYTES,
 				 (int64_t)opt->heap_bytes,
@@ -226,6 +229,7 @@ enum status db_handle(const struct db_options *opt, struct db **out,
 			       "No memory for the database.");
 	db->lock_fd = -1;
 	db->log_max_rows = opt->log_max_rows;
+	db->audit_max_rows = opt->audit_max_rows;
 	db->people_max = opt->people_max;
 	db->doors_max = opt->doors_max;
 	pthread_mutex_init(&db->write_lock, NULL);

@@ -42,10 +42,11 @@ struct db;
 #define DB_HEAP_MIN_BYTES ((size_t)512 * 1024)
 
 struct db_options {
-	const char *dir;      /* must exist and be writable */
-	size_t cache_bytes;   /* page cache of both connections together */
-	size_t heap_bytes;    /* hard heap limit for all else in SQLite */
-	int64_t log_max_rows; /* never more; oldest go, a 64th at a time */
+	const char *dir;	/* must exist and be writable */
+	size_t cache_bytes;	/* page cache of both connections together */
+	size_t heap_bytes;	/* hard heap limit for all else in SQLite */
+	int64_t log_max_rows;	/* never more; oldest go, a 64th at a time */
+	int64_t audit_max_rows; /* never more; oldest go, as in the match log */
 	int64_t people_max, doors_max;
 	const char *key_file; /* see seal.h */
 };
@@ -111,16 +112,25 @@ struct db_person {
 	struct db_card card;
 };
 
+#define DB_KEY_ID_MAX 16
+
+/* Who does something, and when: each such act is a row of the audit log, in the
+ * same transaction (audit.h). */
+struct db_by {
+	const char *key_id; /* the API key; NULL or "": none */
+	int64_t now_ms;
+};
+
 /* A new person without templates; id to card of p count. ST_PERSON_EXISTS,
  * ST_STORE_FULL. */
 enum status db_person_add(struct db *db, const struct db_person *p,
-			  int64_t now_ms, struct errinfo *err) MUST_CHECK;
+			  const struct db_by *by,
+			  struct errinfo *err) MUST_CHECK;
 /* Replaces name, groups, validity, metadata and card of the person with this
  * id. Of what was there no byte stays. ST_NO_SUCH_PERSON. */
 enum status db_person_set(struct db *db, const struct db_person *p,
-			  int64_t now_ms, struct errinfo *err) MUST_CHECK;
-
-#define DB_KEY_ID_MAX 16
+			  const struct db_by *by,
+			  struct errinfo *err) MUST_CHECK;
 
 struct db_enrolment {
 	const char *person_id;
@@ -130,8 +140,7 @@ struct db_enrolment {
 	const struct face_template *templates;
 	const float *quality; /* of each, 0 to 100; NULL: not known */
 	size_t count;
-	const char *key_id; /* of the API key that asked; NULL for none */
-	int64_t now_ms;
+	struct db_by by;
 };
 
 /* Stores one person's new templates, making the person if it is new; all in
@@ -161,7 +170,7 @@ enum status db_group_keys(struct db *db, const char *group, int64_t *keys,
  * fail, the deletion stands, a line is logged, and the wiping is tried again
  * at the next write, at close and at open. */
 enum status db_person_delete(struct db *db, const char *person_id,
-			     int64_t *person_key,
+			     const struct db_by *by, int64_t *person_key,
 			     struct errinfo *err) MUST_CHECK;
 
 /* What is told of a template; its numbers stay in the store. */
@@ -181,7 +190,8 @@ enum status db_templates_list(struct db *db, const char *person_id,
 /* Removes one template, as bytes too. ST_NO_SUCH_PERSON, ST_NO_SUCH_TEMPLATE.
  */
 enum status db_template_delete(struct db *db, const char *person_id,
-			       int64_t template_id, int64_t *person_key,
+			       int64_t template_id, const struct db_by *by,
+			       int64_t *person_key,
 			       struct errinfo *err) MUST_CHECK;
 
 /* Calls row() for every template of a model. A row() that returns other than
@@ -231,15 +241,17 @@ struct db_door {
 	char windows[DOOR_WINDOWS_MAX + 1]; /* a JSON array, [] for always */
 	char timezone[DOOR_ZONE_MAX + 1];
 	char credential[16]; /* format to replay, "" for none */
-	int64_t updated_ms;
+	int64_t updated_ms;  /* what db_door_put is given goes */
 };
 /* Makes or replaces; *made says which. ST_STORE_FULL at doors_max. */
-enum status db_door_put(struct db *db, const struct db_door *d, bool *made,
+enum status db_door_put(struct db *db, const struct db_door *d,
+			const struct db_by *by, bool *made,
 			struct errinfo *err) MUST_CHECK;
 /* ST_NO_SUCH_DOOR when unknown. */
 enum status db_door_get(struct db *db, const char *id, struct db_door *out,
 			struct errinfo *err) MUST_CHECK;
 enum status db_door_delete(struct db *db, const char *id,
+			   const struct db_by *by,
 			   struct errinfo *err) MUST_CHECK;
 /* Fills up to cap doors ordered by id, those after `after` ("" = start). */
 enum status db_doors_list(struct db *db, const char *after, struct db_door *out,

@@ -2,8 +2,8 @@
 
 #include "internal.h"
 
-enum status db_door_put(struct db *db, const struct db_door *d, bool *made,
-			struct errinfo *err)
+enum status db_door_put(struct db *db, const struct db_door *d,
+			const struct db_by *by, bool *made, struct errinfo *err)
 {
 	sqlite3_stmt *s = db->stmt[DB_SQL_DOORS_COUNT];
 	enum status st = db_write_begin(db, true, err);
@@ -34,13 +34,17 @@ enum status db_door_put(struct db *db, const struct db_door *d, bool *made,
 		(void)db_bind_text(s, 5, d->windows);
 		(void)db_bind_text(s, 6, d->timezone);
 		(void)db_bind_text(s, 7, d->credential);
-		(void)sqlite3_bind_int64(s, 8, d->updated_ms);
+		(void)sqlite3_bind_int64(s, 8, by->now_ms);
 		st = db_run(db, DB_SQL_DOOR_PUT, "Storing the door", err);
 	}
+	if (st == ST_OK)
+		st = db_audit_add(db, by, *made ? "door_add" : "door_change", 0,
+				  d->id, err);
 	return db_write_end(db, st, false, err);
 }
 
-enum status db_door_delete(struct db *db, const char *id, struct errinfo *err)
+enum status db_door_delete(struct db *db, const char *id,
+			   const struct db_by *by, struct errinfo *err)
 {
 	enum status st = db_write_begin(db, true, err);
 
@@ -50,6 +54,8 @@ enum status db_door_delete(struct db *db, const char *id, struct errinfo *err)
 	st = db_run(db, DB_SQL_DOOR_DELETE, "Deleting the door", err);
 	if (st == ST_OK && sqlite3_changes(db->writer) == 0)
 		st = err_set(err, ST_NO_SUCH_DOOR, "No door has this id.");
+	if (st == ST_OK)
+		st = db_audit_add(db, by, "door_delete", 0, id, err);
 	return db_write_end(db, st, false, err);
 }
 

@@ -35,6 +35,10 @@
 #define DB_TEMPLATE_ROW                                                        \
 	"SELECT person_key, id, model_id, key_version, sealed FROM templates "
 
+#define DB_AUDIT_COLUMNS                                                       \
+	"SELECT a.seq, a.at_ms, a.key_id, a.action, a.person_key, a.object, "  \
+	"a.hash "
+
 #define DB_LOG_COLUMNS                                                         \
 	"SELECT id, at_ms, route, person_id, door_id, decision, reason, "      \
 	"score, threshold, model_id, request_id, total_us, pool_peak_bytes "   \
@@ -105,6 +109,34 @@
 	X(LOG_FORGET, writer,                                                  \
 	  "UPDATE match_log SET person_id = '' WHERE id IN (SELECT id FROM "   \
 	  "match_log WHERE person_id = ?1 AND person_id <> '' LIMIT 64)")      \
+	X(AUDIT_CHAIN, writer, "SELECT key_version, sealed FROM audit_chain")  \
+	X(AUDIT_CHAIN_SET, writer,                                             \
+	  "INSERT OR REPLACE INTO audit_chain(one, key_version, sealed) "      \
+	  "VALUES(1, ?1, ?2)")                                                 \
+	/* In the place of a row that a stranger put there, if need be. */     \
+	X(AUDIT_ADD, writer,                                                   \
+	  "INSERT OR REPLACE INTO audit(seq, at_ms, key_id, action, "          \
+	  "person_key, object, hash) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)")      \
+	X(AUDIT_LAST, writer, "SELECT coalesce(max(seq), 0) FROM audit")       \
+	X(AUDIT_HASH, writer, "SELECT hash FROM audit WHERE seq = ?1")         \
+	X(AUDIT_CUT, writer, "DELETE FROM audit WHERE seq <= ?1")              \
+	X(AUDIT_CONFIG, writer,                                                \
+	  "SELECT object FROM audit WHERE action = 'config' "                  \
+	  "ORDER BY seq DESC LIMIT 1")                                         \
+	X(AUDIT_KEY_KNOWN, writer,                                             \
+	  "SELECT count(*) FROM audit_keys WHERE id = ?1")                     \
+	X(AUDIT_KEY_NEXT, writer,                                              \
+	  "SELECT id, role FROM audit_keys WHERE id > ?1 ORDER BY id LIMIT 1") \
+	X(AUDIT_KEY_ADD, writer,                                               \
+	  "INSERT INTO audit_keys(id, role) VALUES(?1, ?2)")                   \
+	X(AUDIT_KEY_DROP, writer, "DELETE FROM audit_keys WHERE id = ?1")      \
+	X(AUDIT_CHAIN_READ, reader,                                            \
+	  "SELECT key_version, sealed FROM audit_chain")                       \
+	X(AUDIT_EACH, reader, DB_AUDIT_COLUMNS "FROM audit a ORDER BY a.seq")  \
+	X(AUDIT_LIST, reader,                                                  \
+	  DB_AUDIT_COLUMNS ", p.id FROM audit a LEFT JOIN people p "           \
+			   "ON p.key = a.person_key WHERE a.seq < ?1 "         \
+			   "ORDER BY a.seq DESC LIMIT ?2")                     \
 	X(KEY_RANGE, reader, "SELECT min(version), max(version) FROM seal")    \
 	X(PERSON_GET, reader, DB_PERSON_COLUMNS "WHERE p.id = ?1")             \
 	X(PERSON_BY_KEY, reader, DB_PERSON_COLUMNS "WHERE p.key = ?1")         \
@@ -152,7 +184,7 @@ struct db {
 	bool memory_held; /* db_memory_acquire succeeded */
 	bool sync_full;	  /* what the writer's synchronous is now */
 	bool empty_due;	  /* the WAL should be empty and is not */
-	int64_t log_max_rows, people_max, doors_max;
+	int64_t log_max_rows, audit_max_rows, people_max, doors_max;
 	struct seal *seal; /* changed under both locks, used under either */
 	char *key_path;
 	bool reseal_due; /* rows of older keys may exist */
@@ -256,6 +288,14 @@ enum status db_write_begin(struct db *db, bool sync_full,
 enum status db_write_end(struct db *db, enum status st, bool wipe,
 			 struct errinfo *err) MUST_CHECK;
 
+/* audit.c: a row of the audit log, within a write transaction. person_key is 0
+ * when it is not about a person. */
+enum status db_audit_add(struct db *db, const struct db_by *by,
+			 const char *action, int64_t person_key,
+			 const char *object, struct errinfo *err) MUST_CHECK;
+
+/* matchlog.c: how many rows of a log go at a time. */
+int64_t db_trim_step(int64_t max_rows);
 /* matchlog.c: drops rows beyond log_max_rows, for a limit lowered between
  * two starts. */
 enum status db_log_trim_all(struct db *db, struct errinfo *err) MUST_CHECK;

@@ -10,7 +10,7 @@
 /* Rows go in steps, so that most inserts need not touch the pages at the old
  * end: each is 4 KiB more in the WAL. The log never exceeds its limit; it is
  * up to a step below it. */
-static int64_t trim_step(int64_t max_rows)
+int64_t db_trim_step(int64_t max_rows)
 {
 	int64_t step = max_rows / 64;
 
@@ -53,7 +53,7 @@ enum status db_log_trim_all(struct db *db, struct errinfo *err)
 enum status db_log_add(struct db *db, const struct match_event *ev, int64_t *id,
 		       struct errinfo *err)
 {
-	int64_t step = trim_step(db->log_max_rows);
+	int64_t step = db_trim_step(db->log_max_rows);
 	sqlite3_stmt *s = db->stmt[DB_SQL_LOG_ADD];
 	enum status st = db_write_begin(db, false, err);
 	int64_t row = 0;

@@ -95,7 +95,7 @@ static enum status insert_new(struct db *db, const struct db_enrolment *e,
 
 	(void)snprintf(p.id, sizeof p.id, "%s", e->person_id);
 	(void)snprintf(p.name, sizeof p.name, "%s", e->name ? e->name : "");
-	st = insert_person(db, &p, e->now_ms, err);
+	st = insert_person(db, &p, e->by.now_ms, err);
 	*key = p.key;
 	return st;
 }
@@ -133,9 +133,9 @@ static enum status put_person(struct db *db, const struct db_enrolment *e,
 	if (st != ST_OK)
 		return st;
 	if (e->name)
-		return rename_person(db, *key, e->name, e->now_ms, err);
+		return rename_person(db, *key, e->name, e->by.now_ms, err);
 	(void)sqlite3_bind_int64(s, 1, *key);
-	(void)sqlite3_bind_int64(s, 2, e->now_ms);
+	(void)sqlite3_bind_int64(s, 2, e->by.now_ms);
 	return db_run(db, DB_SQL_PERSON_TOUCH, "Storing the person", err);
 }
 
@@ -154,16 +154,33 @@ static enum status put_template(struct db *db, int64_t key,
 	(void)sqlite3_bind_int64(s, 1, row.id);
 	(void)sqlite3_bind_int64(s, 2, key);
 	(void)db_bind_text(s, 3, e->model_id);
-	(void)sqlite3_bind_int64(s, 4, e->now_ms);
+	(void)sqlite3_bind_int64(s, 4, e->by.now_ms);
 	/* SQLite stores NaN as NULL. */
 	(void)sqlite3_bind_double(s, 5,
 				  (double)(e->quality ? e->quality[i] : NAN));
-	(void)db_bind_text(s, 6, e->key_id);
+	(void)db_bind_text(s, 6, e->by.key_id);
 	(void)sqlite3_bind_int64(s, 7, seal_newest(db->seal));
 	(void)sqlite3_bind_blob(s, 8, sealed, sizeof sealed, SQLITE_STATIC);
 	st = db_run(db, DB_SQL_TEMPLATE_ADD, "Storing the template", err);
 	*id = row.id;
 	return st;
+}
+
+/* Numbers of one transaction follow one another. */
+static enum status note_enrolment(struct db *db, const struct db_enrolment *e,
+				  int64_t key, const int64_t *ids,
+				  struct errinfo *err)
+{
+	char object[48];
+
+	if (e->count == 1)
+		(void)snprintf(object, sizeof object, "%lld",
+			       (long long)ids[0]);
+	else
+		(void)snprintf(object, sizeof object, "%lld-%lld",
+			       (long long)ids[0], (long long)ids[e->count - 1]);
+	return db_audit_add(db, &e->by, e->replace ? "enrol_replace" : "enrol",
+			    key, object, err);
 }
 
 enum status db_enroll(struct db *db, const struct db_enrolment *e,
@@ -188,6 +205,8 @@ enum status db_enroll(struct db *db, const struct db_enrolment *e,
 	}
 	for (size_t i = 0; st == ST_OK && i < e->count; i++)
 		st = put_template(db, key, e, i, &template_ids[i], err);
+	if (st == ST_OK)
+		st = note_enrolment(db, e, key, template_ids, err);
 	st = db_write_end(db, st, wipe, err);
 	if (st == ST_OK)
 		*person_key = key;
@@ -195,7 +214,7 @@ enum status db_enroll(struct db *db, const struct db_enrolment *e,
 }
 
 enum status db_person_add(struct db *db, const struct db_person *p,
-			  int64_t now_ms, struct errinfo *err)
+			  const struct db_by *by, struct errinfo *err)
 {
 	enum status st = db_write_begin(db, true, err);
 	struct db_person made = *p;
@@ -207,12 +226,14 @@ enum status db_person_add(struct db *db, const struct db_person *p,
 		st = err_set(err, ST_PERSON_EXISTS,
 			     "A person with this id exists already.");
 	else if (st == ST_NO_SUCH_PERSON)
-		st = insert_person(db, &made, now_ms, err);
+		st = insert_person(db, &made, by->now_ms, err);
+	if (st == ST_OK)
+		st = db_audit_add(db, by, "person_add", made.key, "", err);
 	return db_write_end(db, st, false, err);
 }
 
 enum status db_person_set(struct db *db, const struct db_person *p,
-			  int64_t now_ms, struct errinfo *err)
+			  const struct db_by *by, struct errinfo *err)
 {
 	enum status st = db_write_begin(db, true, err);
 	struct db_person changed = *p;
@@ -222,9 +243,12 @@ enum status db_person_set(struct db *db, const struct db_person *p,
 	st = db_person_key(db, p->id, &changed.key, err);
 	if (st == ST_NO_SUCH_PERSON)
 		st = err_set(err, st, "No person has this id.");
-	changed.updated_ms = now_ms;
+	changed.updated_ms = by->now_ms;
 	if (st == ST_OK)
 		st = db_store_person(db, DB_SQL_PERSON_SET, &changed, err);
+	if (st == ST_OK)
+		st = db_audit_add(db, by, "person_change", changed.key, "",
+				  err);
 	return db_write_end(db, st, true, err);
 }
 
@@ -242,7 +266,8 @@ static enum status forget_in_log(struct db *db, const char *person_id,
 }
 
 enum status db_person_delete(struct db *db, const char *person_id,
-			     int64_t *person_key, struct errinfo *err)
+			     const struct db_by *by, int64_t *person_key,
+			     struct errinfo *err)
 {
 	enum status st = db_write_begin(db, true, err);
 	int64_t key = 0;
@@ -260,6 +285,8 @@ enum status db_person_delete(struct db *db, const char *person_id,
 		st = db_run(db, DB_SQL_PERSON_DELETE, "Deleting the person",
 			    err);
 	}
+	if (st == ST_OK)
+		st = db_audit_add(db, by, "person_erase", key, "", err);
 	st = db_write_end(db, st, true, err);
 	if (st == ST_OK)
 		*person_key = key;

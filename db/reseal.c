@@ -7,8 +7,11 @@
  * when no row has an older key any more. A process that dies in between leaves
  * rows of both keys, which is what it was allowed to have.
  */
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
+#include "auditchain.h"
 #include "internal.h"
 #include "log.h"
 #include "reseal.h"
@@ -121,6 +124,20 @@ enum status db_keys_load(struct db *db, sqlite3 *conn, struct errinfo *err)
 	return st;
 }
 
+/* A change of keys is an act of whoever has the key file. */
+static enum status note_change(struct db *db, const char *action,
+			       int64_t version, struct errinfo *err)
+{
+	struct db_by by = { .key_id = NULL };
+	struct timespec now;
+	char object[24];
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	by.now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	(void)snprintf(object, sizeof object, "%lld", (long long)version);
+	return db_audit_add(db, &by, action, 0, object, err);
+}
+
 /* Within a write transaction. */
 static enum status adopt(struct db *db, const struct seal *s,
 			 struct errinfo *err)
@@ -135,7 +152,10 @@ static enum status adopt(struct db *db, const struct seal *s,
 	make_proof(s, proof);
 	(void)sqlite3_bind_int64(add, 1, seal_newest(s));
 	(void)sqlite3_bind_blob(add, 2, proof, sizeof proof, SQLITE_STATIC);
-	return db_run(db, DB_SQL_KEY_ADD, "Storing the new key's proof", err);
+	st = db_run(db, DB_SQL_KEY_ADD, "Storing the new key's proof", err);
+	return st == ST_OK
+		       ? note_change(db, "rotate_begin", seal_newest(s), err)
+		       : st;
 }
 
 enum status db_keys_adopt(struct db *db, const struct seal *s,
@@ -262,6 +282,10 @@ static enum status reseal_some(struct db *db, bool *end, struct errinfo *err)
 		(void)sqlite3_bind_int64(db->stmt[DB_SQL_KEYS_DROP], 1,
 					 seal_newest(db->seal));
 		st = db_run(db, DB_SQL_KEYS_DROP, "Dropping old keys", err);
+		/* Encrypts the chain's ends with the new key as well. */
+		if (st == ST_OK)
+			st = note_change(db, "rotate_end",
+					 seal_newest(db->seal), err);
 	}
 	st = db_write_end(db, st, *end, err);
 	if (st == ST_OK) {
@@ -363,6 +387,19 @@ static bool value_text(sqlite3_context *c, sqlite3_value *v, char *out,
 	return false;
 }
 
+static void sql_chain(sqlite3_context *c, int n, sqlite3_value **v)
+{
+	uint8_t sealed[AUDITCHAIN_SEALED_BYTES];
+	struct auditchain chain;
+
+	(void)n;
+	(void)v;
+	auditchain_begin(&chain);
+	auditchain_encrypt(sqlite3_user_data(c), &chain, sealed);
+	explicit_bzero(&chain, sizeof chain);
+	sqlite3_result_blob(c, sealed, sizeof sealed, SQLITE_TRANSIENT);
+}
+
 /* seal_person(key, id, groups, from, until, name, metadata, facility, number)
  */
 static void sql_person(sqlite3_context *c, int n, sqlite3_value **v)
@@ -419,6 +456,7 @@ enum status db_keys_functions(sqlite3 *conn, struct seal *s,
 		void (*run)(sqlite3_context *c, int n, sqlite3_value **v);
 	} functions[] = { { "seal_version", 0, sql_version },
 			  { "seal_proof", 0, sql_proof },
+			  { "seal_chain", 0, sql_chain },
 			  { "seal_person", 9, sql_person },
 			  { "seal_template", 6, sql_template } };
 

@@ -136,6 +136,24 @@ static const char *const migrations[] = {
 	"CREATE TABLE sinks("
 	" name TEXT PRIMARY KEY,"
 	" log_id INTEGER NOT NULL) STRICT;",
+
+	/* 5: the audit log, its two ends, and the API keys that it knows */
+	"CREATE TABLE audit("
+	" seq INTEGER PRIMARY KEY,"
+	" at_ms INTEGER NOT NULL,"
+	" key_id TEXT NOT NULL,"
+	" action TEXT NOT NULL,"
+	" person_key INTEGER NOT NULL,"
+	" object TEXT NOT NULL CHECK(length(CAST(object AS BLOB)) <= 127),"
+	" hash BLOB NOT NULL CHECK(length(hash) = 32)) STRICT;"
+	"CREATE TABLE audit_chain("
+	" one INTEGER PRIMARY KEY CHECK(one = 1),"
+	" key_version INTEGER NOT NULL,"
+	" sealed BLOB NOT NULL) STRICT;"
+	"INSERT INTO audit_chain VALUES(1, seal_version(), seal_chain());"
+	"CREATE TABLE audit_keys("
+	" id TEXT PRIMARY KEY,"
+	" role TEXT NOT NULL) STRICT;",
 };
 
 #define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))

@@ -2,6 +2,8 @@
  * outside input: each row is checked before anyone computes with it. The row
  * function runs under the reader's lock and must not call into db.
  */
+#include <stdio.h>
+
 #include "internal.h"
 
 enum status db_read_template(struct db *db, sqlite3_stmt *s,
@@ -113,11 +115,12 @@ enum status db_templates_list(struct db *db, const char *person_id,
 }
 
 enum status db_template_delete(struct db *db, const char *person_id,
-			       int64_t template_id, int64_t *person_key,
-			       struct errinfo *err)
+			       int64_t template_id, const struct db_by *by,
+			       int64_t *person_key, struct errinfo *err)
 {
 	sqlite3_stmt *s = db->stmt[DB_SQL_TEMPLATE_DELETE];
 	enum status st = db_write_begin(db, true, err);
+	char object[24];
 
 	if (st != ST_OK)
 		return st;
@@ -134,6 +137,10 @@ enum status db_template_delete(struct db *db, const char *person_id,
 				     "The person has no template of this "
 				     "number.");
 	}
+	(void)snprintf(object, sizeof object, "%lld", (long long)template_id);
+	if (st == ST_OK)
+		st = db_audit_add(db, by, "template_delete", *person_key,
+				  object, err);
 	return db_write_end(db, st, true, err);
 }
 

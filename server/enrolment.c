@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 
-#include "engine_setup.h"
 #include "srv.h"
 
 /* Whether a face is enrolled under another id already: at the cut of a search,
@@ -73,8 +72,7 @@ enum status enrolment_store(struct request *r, struct enrolment *e)
 			       .templates = e->templates,
 			       .quality = e->quality,
 			       .count = e->count,
-			       .key_id = r->key_id,
-			       .now_ms = srv_wall_ms() },
+			       .by = request_by(r) },
 		       &key, e->ids, &r->err);
 	if (st == ST_OK)
 		st = gallery_put(g, key, e->ids, e->templates, e->count,
@@ -87,11 +85,12 @@ done:
 enum status enrolment_forget(struct request *r, const char *person_id)
 {
 	struct srv *srv = r->srv;
+	struct db_by by = request_by(r);
 	int64_t key = 0;
 	enum status st;
 
 	pthread_mutex_lock(&srv->enrol_lock);
-	st = db_person_delete(srv->db, person_id, &key, &r->err);
+	st = db_person_delete(srv->db, person_id, &by, &key, &r->err);
 	if (st == ST_OK)
 		gallery_remove(engine_gallery(srv->engine), key);
 	pthread_mutex_unlock(&srv->enrol_lock);

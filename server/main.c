@@ -12,6 +12,7 @@
 
 #include <jansson.h>
 
+#include "auditwatch.h"
 #include "budget.h"
 #include "config.h"
 #include "db.h"
@@ -215,7 +216,7 @@ static void reseal_rows(struct db *db)
 
 /* Returns the signal that stops the daemon. */
 static int wait_for_stop(const sigset_t *stop, struct db *db, struct srv *srv,
-			 const struct supervisor *sup)
+			 struct auditwatch *watch, const struct supervisor *sup)
 {
 	struct timespec tick = { 1, 0 };
 	int sig;
@@ -226,6 +227,7 @@ static int wait_for_stop(const sigset_t *stop, struct db *db, struct srv *srv,
 	do {
 		reseal_rows(db);
 		heartbeat_turn(srv);
+		auditwatch_tick(watch);
 		sig = sigtimedwait(stop, NULL, &tick);
 	} while (sig < 0);
 	return sig;
@@ -256,8 +258,8 @@ static enum status make_first_key(const struct config *cfg, struct errinfo *err)
 
 static enum status open_floors(const struct config *cfg,
 			       const struct supervisor *sup, struct engine **e,
-			       struct db **db, struct srv **srv,
-			       struct errinfo *err)
+			       struct db **db, struct auditwatch *watch,
+			       struct srv **srv, struct errinfo *err)
 {
 	struct srv_store_paths paths;
 	struct db_options dbo;
@@ -278,6 +280,8 @@ static enum status open_floors(const struct config *cfg,
 		st = srv_load_gallery(*e, *db, &loaded, err);
 	if (st == ST_OK && cfg->first_key)
 		st = make_first_key(cfg, err);
+	if (st == ST_OK)
+		auditwatch_start(watch, cfg, *db, engine_info(*e)->model_id);
 	if (st == ST_OK)
 		st = db_templates_foreign(*db, engine_info(*e)->model_id,
 					  &foreign, err);
@@ -303,6 +307,7 @@ static int serve(const struct config *cfg)
 	struct db *db = NULL;
 	struct srv *srv = NULL;
 	struct supervisor sup;
+	struct auditwatch watch;
 	struct errinfo err;
 	sigset_t stop;
 	int sig, code = EXIT_STOPPED;
@@ -321,13 +326,13 @@ static int serve(const struct config *cfg)
 	mallopt(M_ARENA_MAX, 1);
 	umask(0077);
 	keep_memory_private();
-	if (open_floors(cfg, &sup, &engine, &db, &srv, &err) == ST_OK) {
+	if (open_floors(cfg, &sup, &engine, &db, &watch, &srv, &err) == ST_OK) {
 		printf("listening on http://%s:%u\n", srv_host(srv),
 		       srv_port(srv));
 		fflush(stdout);
 		supervisor_tell(&sup, "READY=1\nSTATUS=Serving %s port %u",
 				srv_host(srv), srv_port(srv));
-		sig = wait_for_stop(&stop, db, srv, &sup);
+		sig = wait_for_stop(&stop, db, srv, &watch, &sup);
 		log_line(LOG_INFO, "stopping", "signal=%d", sig);
 		supervisor_tell(&sup, "STOPPING=1\nSTATUS=Finishing requests");
 	} else {

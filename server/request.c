@@ -3,12 +3,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine_setup.h"
 #include "router.h"
 #include "srv.h"
 
 const char *request_param(struct request *r, const char *name)
 {
 	return upload_param(r->upload, name);
+}
+
+struct db_by request_by(const struct request *r)
+{
+	return (struct db_by){ r->key_id, srv_wall_ms() };
 }
 
 bool request_sees_scores(const struct request *r)

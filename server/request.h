@@ -69,6 +69,9 @@ struct request {
  * routes on a worker. */
 const char *request_param(struct request *r, const char *name);
 
+/* Who asks, and that it is now, for the audit log. Points into r. */
+struct db_by request_by(const struct request *r);
+
 /* Whether the answer may tell scores: with them and many pictures a thief of a
  * door's key could work out a face. */
 bool request_sees_scores(const struct request *r);

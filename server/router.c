@@ -14,6 +14,7 @@ static const char *const verify_params[] = { "person_id", "door_id", NULL };
 static const char *const identify_params[] = { "door_id", "top", "group",
 					       NULL };
 static const char *const page_params[] = { "limit", "after", NULL };
+static const char *const audit_params[] = { "limit", "before", NULL };
 static const char *const log_params[] = { "person_id", "door_id", "decision",
 					  "reason",    "from",	  "to",
 					  "min_score", "before",  "after",
@@ -75,6 +76,8 @@ static const struct route routes[] = {
 	  handle_deepstack_list },
 	{ "POST", "/v1/vision/face/delete", KIOSK, true, false, BODY_FORM, none,
 	  handle_deepstack_delete },
+	{ "GET", "/audit", AUDITOR, true, false, BODY_NONE, audit_params,
+	  handle_audit },
 	{ "GET", "/metrics", AUDITOR, false, false, BODY_NONE, none,
 	  handle_metrics },
 	{ "GET", "/healthz", 0, false, false, BODY_NONE, none, handle_healthz },

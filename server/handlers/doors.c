@@ -7,7 +7,6 @@
 #include "credential.h"
 #include "document.h"
 #include "doorrule.h"
-#include "engine_setup.h"
 #include "handlers/handlers.h"
 #include "reply.h"
 #include "srv.h"
@@ -144,6 +143,7 @@ void handle_door_put(struct request *r, unsigned slot)
 			     .min_score = (double)NAN,
 			     .windows = "[]",
 			     .timezone = "UTC" };
+	struct db_by by = request_by(r);
 	bool made = false;
 	json_t *o;
 	enum status st = document_read(r, members, &o);
@@ -153,9 +153,9 @@ void handle_door_put(struct request *r, unsigned slot)
 		st = take_door(r, o, &d);
 	json_decref(o);
 	(void)snprintf(d.id, sizeof(d.id), "%s", r->path_id);
-	d.updated_ms = srv_wall_ms();
+	d.updated_ms = by.now_ms;
 	if (st == ST_OK)
-		st = db_door_put(r->srv->db, &d, &made, &r->err);
+		st = db_door_put(r->srv->db, &d, &by, &made, &r->err);
 	if (st != ST_OK)
 		reply_problem(r, NULL);
 	else
@@ -164,8 +164,10 @@ void handle_door_put(struct request *r, unsigned slot)
 
 void handle_door_delete(struct request *r, unsigned slot)
 {
+	struct db_by by = request_by(r);
+
 	(void)slot;
-	if (db_door_delete(r->srv->db, r->path_id, &r->err) != ST_OK)
+	if (db_door_delete(r->srv->db, r->path_id, &by, &r->err) != ST_OK)
 		reply_problem(r, NULL);
 	else
 		reply_empty(r, 204);

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine_setup.h"
 #include "enrolment.h"
 #include "handlers/handlers.h"
 #include "srv.h"

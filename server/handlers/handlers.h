@@ -34,5 +34,6 @@ void handle_deepstack_list(struct request *r, unsigned slot);
 void handle_deepstack_delete(struct request *r, unsigned slot);
 void handle_logs(struct request *r, unsigned slot);
 void handle_log(struct request *r, unsigned slot);
+void handle_audit(struct request *r, unsigned slot);
 
 #endif

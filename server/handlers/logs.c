@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit.h"
 #include "handlers/handlers.h"
 #include "logexport.h"
 #include "srv.h"
@@ -95,6 +96,20 @@ static enum status read_filter(struct request *r, struct log_filter *f,
 	return ST_OK;
 }
 
+/* An export that could not be audited is not given. */
+static void export(struct request *r, const struct log_filter *f, int64_t rows)
+{
+	struct db_by by = request_by(r);
+	enum status st = db_audit_note(
+		r->srv->db, &by, "log_export",
+		r->accept == ACCEPT_CSV ? "csv" : "ndjson", &r->err);
+
+	if (st == ST_OK)
+		st = logexport_begin(r, f, rows);
+	if (st != ST_OK)
+		reply_problem(r, NULL);
+}
+
 void handle_logs(struct request *r, unsigned slot)
 {
 	struct match_event *page = NULL;
@@ -106,8 +121,7 @@ void handle_logs(struct request *r, unsigned slot)
 
 	(void)slot;
 	if (st == ST_OK && r->accept != ACCEPT_JSON) {
-		if (logexport_begin(r, &f, limit) != ST_OK)
-			reply_problem(r, NULL);
+		export(r, &f, limit);
 		return;
 	}
 	if (st == ST_OK) {

@@ -5,7 +5,6 @@
 
 #include "credential.h"
 #include "document.h"
-#include "engine_setup.h"
 #include "enrolment.h"
 #include "handlers/handlers.h"
 #include "srv.h"
@@ -185,6 +184,7 @@ void handle_person_add(struct request *r, unsigned slot)
 					       "valid_until", "metadata",
 					       "card",	      NULL };
 	struct db_person p = { .metadata = "{}", .card = { -1, -1 } };
+	struct db_by by = request_by(r);
 	json_t *o;
 	enum status st = document_read(r, members, &o);
 
@@ -200,7 +200,7 @@ void handle_person_add(struct request *r, unsigned slot)
 		st = take_person(r, o, &p);
 	json_decref(o);
 	if (st == ST_OK)
-		st = db_person_add(r->srv->db, &p, srv_wall_ms(), &r->err);
+		st = db_person_add(r->srv->db, &p, &by, &r->err);
 	if (st != ST_OK)
 		reply_problem(r, NULL);
 	else
@@ -214,6 +214,7 @@ void handle_person_patch(struct request *r, unsigned slot)
 					       "metadata",   "card",
 					       NULL };
 	struct srv *srv = r->srv;
+	struct db_by by = request_by(r);
 	struct db_person p;
 	json_t *o;
 	enum status st = document_read(r, members, &o);
@@ -227,7 +228,7 @@ void handle_person_patch(struct request *r, unsigned slot)
 	if (st == ST_OK)
 		st = take_person(r, o, &p);
 	if (st == ST_OK)
-		st = db_person_set(srv->db, &p, srv_wall_ms(), &r->err);
+		st = db_person_set(srv->db, &p, &by, &r->err);
 	pthread_mutex_unlock(&srv->enrol_lock);
 	json_decref(o);
 	if (st != ST_OK)

@@ -92,10 +92,11 @@ static enum status delete_one(struct request *r, int64_t template_id)
 {
 	struct srv *srv = r->srv;
 	struct gallery *g = engine_gallery(srv->engine);
+	struct db_by by = request_by(r);
 	struct left l = { 0 };
 	int64_t key = 0;
 	enum status st = db_template_delete(srv->db, r->path_id, template_id,
-					    &key, &r->err);
+					    &by, &key, &r->err);
 
 	if (st != ST_OK)
 		return st;

@@ -61,6 +61,10 @@ def old_database(version, folder):
     with lzma.open(os.path.join(ROOT, "tests", "data", "db", f"version-{version}.db.xz")) as f:
         with open(path, "wb") as out:
             out.write(f.read())
+    key = os.path.join(ROOT, "tests", "data", "db", f"version-{version}.key")
+    if os.path.exists(key):
+        shutil.copy(key, os.path.join(folder, "facegate.key"))
+        os.chmod(os.path.join(folder, "facegate.key"), 0o400)
     return path
 
 

@@ -200,6 +200,8 @@ class OpenApi(unittest.TestCase):
         for accept in ("text/csv", "application/x-ndjson"):
             send("get", "/logs", "/logs", None, {"Accept": accept})
         send("get", "/logs", "/logs?decision=perhaps")
+        send("get", "/audit", "/audit?limit=200")
+        send("get", "/audit", "/audit?limit=0")
         send("get", "/logs/{log_no}", f"/logs/{row}")
         send("get", "/logs/{log_no}", "/logs/999999")
         for path in ("/", "/favicon.ico"):

@@ -239,8 +239,10 @@ class Upgrade(Case):
             d.stop()
             self.assertEqual(self.found(*texts), set())
         self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
-        # Whether the model is still the one of then or not.
-        d = self.daemon(log_level="error")
+        self.verifies(self.daemon(log_level="error"))
+
+    def verifies(self, d):
+        """Whether the model is still the one of then or not."""
         model = d.get("/version").json["model"]
         same = d.get("/people/p/templates").json["templates"][0]["model"] == model
         j = d.post("/verify?person_id=p", OBAMA).json
@@ -251,6 +253,16 @@ class Upgrade(Case):
 
     def test_a_database_of_version_2_keeps_everything_and_shows_nothing(self):
         self.upgrade(2, ["staff"], 1234, {"desk": "planted-desk"})
+
+    def test_a_database_of_version_4_keeps_everything_and_begins_an_audit_log(self):
+        old_database(4, self.dir)
+        d = self.daemon(log_level="error")
+        self.check(d, ["staff"], 1234, {"desk": "planted-desk"})
+        self.verifies(d)
+        self.assertEqual(d.request("DELETE", "/people/q").status, 204)
+        self.assertEqual(d.get("/audit").json["audit"][0]["action"], "person_erase")
+        done = tool("audit", "verify", f"--data_dir={self.dir}")
+        self.assertEqual((done.returncode, done.stdout[:6]), (0, "whole:"))
 
     def test_a_large_database_is_upgraded_in_little_memory(self):
         count = 20000

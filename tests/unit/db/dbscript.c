@@ -28,7 +28,7 @@ enum status script_enroll(struct db *db, struct script_truth *t, int who,
 enum status script_delete(struct db *db, struct script_truth *t, int who)
 {
 	int64_t key;
-	enum status st = db_person_delete(db, ids[who], &key, NULL);
+	enum status st = db_person_delete(db, ids[who], &test_by, &key, NULL);
 
 	if (st == ST_OK || st == ST_NO_SUCH_PERSON) {
 		t->p[who] = ABSENT;

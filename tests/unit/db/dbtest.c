@@ -14,6 +14,7 @@
 
 char test_dir[256];
 size_t test_cache_bytes;
+const struct db_by test_by = { NULL, 1700000000000 };
 
 void test_path(const char *file, char out[512])
 {
@@ -57,6 +58,7 @@ struct db_options test_options(void)
 				    .cache_bytes = test_cache_bytes,
 				    .heap_bytes = 2 * 1024 * 1024,
 				    .log_max_rows = 1000,
+				    .audit_max_rows = 1000,
 				    .people_max = 100000,
 				    .doors_max = 4 };
 }
@@ -115,7 +117,7 @@ enum status test_enroll(struct db *db, const char *id, const char *name,
 						 .model_id = TEST_MODEL,
 						 .templates = t,
 						 .count = TEST_PER_PERSON,
-						 .now_ms = 1700000000000 },
+						 .by.now_ms = 1700000000000 },
 			 &key, ids, NULL);
 }
 

@@ -12,7 +12,8 @@
 #define TEST_MODEL	"test@00000001"
 #define TEST_PER_PERSON 2
 
-extern char test_dir[256]; /* set by test_dir_make */
+extern char test_dir[256];	   /* set by test_dir_make */
+extern const struct db_by test_by; /* no key, at no time of note */
 extern size_t
 	test_cache_bytes; /* for test_options; test_dir_make sets it back */
 

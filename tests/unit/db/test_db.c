@@ -33,7 +33,7 @@ START_TEST(enrolled_person_is_visible_at_once)
 						  .model_id = TEST_MODEL,
 						  .templates = t,
 						  .count = 2,
-						  .now_ms = 1700000000123 },
+						  .by.now_ms = 1700000000123 },
 			  &key, ids, NULL),
 		ST_OK);
 	p = get(db, "p-1");
@@ -90,7 +90,7 @@ START_TEST(second_enrolment_appends_and_keeps_the_name)
 						  .model_id = TEST_MODEL,
 						  .templates = &t,
 						  .count = 1,
-						  .now_ms = 1700000009999 },
+						  .by.now_ms = 1700000009999 },
 			  &key2, &id, NULL),
 		ST_OK);
 	ck_assert_int_eq(key, key2);
@@ -106,7 +106,7 @@ START_TEST(second_enrolment_appends_and_keeps_the_name)
 						  .model_id = TEST_MODEL,
 						  .templates = &t,
 						  .count = 1,
-						  .now_ms = 1700000009999 },
+						  .by.now_ms = 1700000009999 },
 			  &key2, &id, NULL),
 		ST_OK);
 	ck_assert_str_eq(get(db, "p-1").name, "");
@@ -131,7 +131,7 @@ START_TEST(replace_removes_the_older_templates)
 						  .model_id = TEST_MODEL,
 						  .templates = &t,
 						  .count = 1,
-						  .now_ms = 1 },
+						  .by.now_ms = 1 },
 			  &key, &id, NULL),
 		ST_OK);
 	ck_assert_int_gt(id, 4);
@@ -151,11 +151,12 @@ START_TEST(unknown_person_has_its_own_status)
 	ck_assert_int_eq(db_person_get(db, "x", &p, &err), ST_NO_SUCH_PERSON);
 	ck_assert_int_eq(err.status, ST_NO_SUCH_PERSON);
 	ck_assert_int_eq(db_person_by_key(db, 1, &p, NULL), ST_NO_SUCH_PERSON);
-	ck_assert_int_eq(db_person_delete(db, "x", &key, NULL),
+	ck_assert_int_eq(db_person_delete(db, "x", &test_by, &key, NULL),
 			 ST_NO_SUCH_PERSON);
 	ck_assert_int_eq(test_enroll(db, "x", NULL, false), ST_OK);
-	ck_assert_int_eq(db_person_delete(db, "x", &key, NULL), ST_OK);
-	ck_assert_int_eq(db_person_delete(db, "x", &key, NULL),
+	ck_assert_int_eq(db_person_delete(db, "x", &test_by, &key, NULL),
+			 ST_OK);
+	ck_assert_int_eq(db_person_delete(db, "x", &test_by, &key, NULL),
 			 ST_NO_SUCH_PERSON);
 	ck_assert_int_eq(db_person_by_key(db, key, &p, NULL),
 			 ST_NO_SUCH_PERSON);
@@ -169,7 +170,8 @@ START_TEST(key_of_a_deleted_person_is_not_used_again)
 	int64_t first, second;
 
 	ck_assert_int_eq(test_enroll(db, "a", NULL, false), ST_OK);
-	ck_assert_int_eq(db_person_delete(db, "a", &first, NULL), ST_OK);
+	ck_assert_int_eq(db_person_delete(db, "a", &test_by, &first, NULL),
+			 ST_OK);
 	db_close(db);
 	db = test_open();
 	ck_assert_int_eq(test_enroll(db, "a", NULL, false), ST_OK);
@@ -242,7 +244,7 @@ START_TEST(invalid_template_stores_nothing)
 						   .model_id = TEST_MODEL,
 						   .templates = t,
 						   .count = 2,
-						   .now_ms = 1 },
+						   .by.now_ms = 1 },
 					   &key, ids, NULL),
 				 ST_INTERNAL);
 	}
@@ -254,7 +256,7 @@ START_TEST(invalid_template_stores_nothing)
 						  .model_id = TEST_MODEL,
 						  .templates = t,
 						  .count = 0,
-						  .now_ms = 1 },
+						  .by.now_ms = 1 },
 			  &key, ids, NULL),
 		ST_INTERNAL);
 	ck_assert_int_eq(db_person_get(db, "a", &p, NULL), ST_NO_SUCH_PERSON);
@@ -279,7 +281,7 @@ START_TEST(failure_in_mid_enrolment_leaves_no_half_person)
 							   .model_id = "",
 							   .templates = &t,
 							   .count = 1,
-							   .now_ms = 1 },
+							   .by.now_ms = 1 },
 				   &key, &id, &err),
 			 ST_INTERNAL);
 	ck_assert_ptr_nonnull(strstr(err.text, "Storing the template"));
@@ -322,7 +324,7 @@ START_TEST(walk_gives_one_model_and_stops_when_told)
 						  .model_id = "other@2",
 						  .templates = &t,
 						  .count = 1,
-						  .now_ms = 1 },
+						  .by.now_ms = 1 },
 			  &key, &id, NULL),
 		ST_OK);
 	ck_assert_int_eq(db_templates_each(db, TEST_MODEL, count_row, &c, NULL),
@@ -337,7 +339,8 @@ START_TEST(walk_gives_one_model_and_stops_when_told)
 	ck_assert_uint_eq(c.rows, 2);
 	/* The stopped walk holds nothing: a deletion still truncates the WAL.
 	 */
-	ck_assert_int_eq(db_person_delete(db, "b", &key, NULL), ST_OK);
+	ck_assert_int_eq(db_person_delete(db, "b", &test_by, &key, NULL),
+			 ST_OK);
 	db_close(db);
 }
 END_TEST

@@ -123,7 +123,8 @@ static void one_round(const struct crew *c, int i)
 	bad += db_people_list(c->db, "", page, 8, &count, NULL) != ST_OK;
 	bad += db_writable(c->db, NULL) != ST_OK;
 	if (i % 3 == 0) {
-		bad += db_person_delete(c->db, id, &key, NULL) != ST_OK;
+		bad += db_person_delete(c->db, id, &test_by, &key, NULL) !=
+		       ST_OK;
 		bad += db_person_get(c->db, id, &p, NULL) != ST_NO_SUCH_PERSON;
 	}
 	atomic_fetch_add(c->failures, bad);

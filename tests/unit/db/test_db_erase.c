@@ -116,7 +116,8 @@ START_TEST(deleted_people_leave_no_byte_in_any_file)
 	ck_assert_uint_eq(samples_left(), 2 * SAMPLES);
 	for (unsigned i = 0; i < CROWD; i += STEP) {
 		crowd_id(i, id);
-		ck_assert_int_eq(db_person_delete(db, id, &key, NULL), ST_OK);
+		ck_assert_int_eq(db_person_delete(db, id, &test_by, &key, NULL),
+				 ST_OK);
 	}
 	ck_assert(!test_folder_holds(MARK, strlen(MARK)));
 	/* Pages of the others are written again: nothing may come back from
@@ -159,7 +160,7 @@ START_TEST(replaced_templates_leave_no_byte_in_any_file)
 						  .model_id = TEST_MODEL,
 						  .templates = &t,
 						  .count = 1,
-						  .now_ms = 1 },
+						  .by.now_ms = 1 },
 			  &key, &id, NULL),
 		ST_OK);
 	ck_assert_uint_eq(test_blob(db, find, "a", fresh, PIECE), PIECE);
@@ -182,7 +183,8 @@ START_TEST(match_log_forgets_a_deleted_person)
 	for (int i = 0; i < 200; i++)
 		add_log_row(db, "gone");
 	add_log_row(db, "stays");
-	ck_assert_int_eq(db_person_delete(db, "gone", &key, NULL), ST_OK);
+	ck_assert_int_eq(db_person_delete(db, "gone", &test_by, &key, NULL),
+			 ST_OK);
 	(void)snprintf(f.person_id, sizeof f.person_id, "gone");
 	ck_assert_int_eq(db_log_list(db, &f, rows, 8, &count, NULL), ST_OK);
 	ck_assert_uint_eq(count, 0);
@@ -215,7 +217,9 @@ START_TEST(delayed_wiping_is_made_up_for)
 				      "BEGIN; SELECT count(*) FROM people",
 				      NULL, NULL, NULL),
 			 SQLITE_OK);
-	ck_assert_int_eq(db_person_delete(db, "planted-id", &key, NULL), ST_OK);
+	ck_assert_int_eq(
+		db_person_delete(db, "planted-id", &test_by, &key, NULL),
+		ST_OK);
 	ck_assert_int_eq(sqlite3_exec(other, "COMMIT", NULL, NULL, NULL),
 			 SQLITE_OK);
 	ck_assert_int_eq(sqlite3_close(other), SQLITE_OK);

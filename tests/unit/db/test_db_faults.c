@@ -163,7 +163,8 @@ START_TEST(full_disk_still_lets_people_be_deleted)
 	}
 	ck_assert_int_eq(st, ST_DISK_FULL);
 	ck_assert_int_eq(db_person_get(db, id, &p, NULL), ST_NO_SUCH_PERSON);
-	ck_assert_int_eq(db_person_delete(db, "p0", &key, NULL), ST_OK);
+	ck_assert_int_eq(db_person_delete(db, "p0", &test_by, &key, NULL),
+			 ST_OK);
 	ck_assert_int_eq(test_enroll(db, id, NULL, false), ST_OK);
 	ck_assert_uint_eq(test_check_whole(db), (size_t)n - 1);
 	db_close(db);

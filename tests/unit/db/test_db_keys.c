@@ -191,7 +191,8 @@ START_TEST(keys_change_while_the_store_is_in_use)
 	ck_assert_int_eq(seal_keep_newest(path, NULL), ST_OK);
 	ck_assert_int_eq(db_reseal(db, &more, NULL), ST_OK);
 	ck_assert(!more);
-	ck_assert_int_eq(db_person_delete(db, "new", &key, NULL), ST_OK);
+	ck_assert_int_eq(db_person_delete(db, "new", &test_by, &key, NULL),
+			 ST_OK);
 	check_filled(db);
 	/* Not even encrypted with the old key is anything left. */
 	ck_assert(!test_folder_holds(row, 64));

@@ -104,7 +104,8 @@ static bool change(struct db *db, char step)
 	case 'b':
 		return test_enroll(db, "bert", "Bert", false) == ST_OK;
 	default:
-		return db_person_delete(db, "anna", &key, NULL) == ST_OK;
+		return db_person_delete(db, "anna", &test_by, &key, NULL) ==
+		       ST_OK;
 	}
 }
 

@@ -43,7 +43,7 @@ START_TEST(no_name_and_no_template_is_in_any_file)
 	struct db *db = test_open();
 	struct db_person p = planted("a"), got;
 
-	ck_assert_int_eq(db_person_add(db, &p, 5, NULL), ST_OK);
+	ck_assert_int_eq(db_person_add(db, &p, &test_by, NULL), ST_OK);
 	ck_assert_int_eq(test_enroll(db, "a", NULL, false), ST_OK);
 	ck_assert_int_eq(test_enroll(db, "b", NAME, false), ST_OK);
 	expect_nothing_readable();
@@ -56,7 +56,7 @@ START_TEST(no_name_and_no_template_is_in_any_file)
 	ck_assert_str_eq(got.metadata, METADATA);
 	ck_assert_int_eq(got.card.facility, p.card.facility);
 	ck_assert_int_eq(got.card.number, p.card.number);
-	ck_assert_int_eq(got.created_ms, 5);
+	ck_assert_int_eq(got.created_ms, test_by.now_ms);
 	ck_assert_uint_eq(test_check_whole(db), 2);
 	db_close(db);
 }
@@ -136,7 +136,7 @@ static void two_people(void)
 	struct db *db = test_open();
 	struct db_person p = planted("a");
 
-	ck_assert_int_eq(db_person_add(db, &p, 5, NULL), ST_OK);
+	ck_assert_int_eq(db_person_add(db, &p, &test_by, NULL), ST_OK);
 	ck_assert_int_eq(test_enroll(db, "a", NULL, false), ST_OK);
 	ck_assert_int_eq(test_enroll(db, "b", "Bert", false), ST_OK);
 	db_close(db);
@@ -167,7 +167,8 @@ START_TEST(changed_row_is_counted_and_matches_nobody)
 	ck_assert_uint_eq(count, 2);
 	ck_assert_str_eq(page[0].id, "a");
 	ck_assert_str_eq(page[0].name, c->person ? "" : NAME);
-	ck_assert_int_eq(db_person_delete(db, "a", &key, NULL), ST_OK);
+	ck_assert_int_eq(db_person_delete(db, "a", &test_by, &key, NULL),
+			 ST_OK);
 	db_close(db);
 }
 END_TEST

@@ -1,0 +1,55 @@
+/* GET /audit: the audit log. */
+#include <stdlib.h>
+
+#include "audit.h"
+#include "handlers/handlers.h"
+#include "reply.h"
+#include "srv.h"
+
+#define PAGE_MAX 200
+
+static json_t *row_json(const struct db_audit_row *row)
+{
+	char hash[2 * DB_AUDIT_HASH_BYTES + 1];
+
+	for (size_t i = 0; i < sizeof(row->hash); i++)
+		(void)snprintf(hash + 2 * i, 3, "%02x", row->hash[i]);
+	return json_pack(
+		"{s:I, s:o, s:o, s:s, s:o, s:o, s:o, s:s}", "seq",
+		(json_int_t)row->seq, "at", reply_time(row->at_ms), "key_id",
+		reply_text(row->key_id), "action", row->action, "person_no",
+		row->person_key ? json_integer(row->person_key) : json_null(),
+		"person_id", reply_text(row->person_id), "object",
+		reply_text(row->object), "hash", hash);
+}
+
+void handle_audit(struct request *r, unsigned slot)
+{
+	struct db_audit_row *page = NULL;
+	int64_t limit = 0, before = 0;
+	size_t n = 0;
+	json_t *list;
+	enum status st = request_int(r, "limit", 1, PAGE_MAX, 50, &limit);
+
+	(void)slot;
+	if (st == ST_OK)
+		st = request_int(r, "before", 1, INT64_MAX, 0, &before);
+	if (st == ST_OK) {
+		page = request_page(r, limit, sizeof(*page));
+		st = page ? ST_OK : ST_NO_MEMORY;
+	}
+	if (st == ST_OK)
+		st = db_audit_list(r->srv->db, before, page, (size_t)limit, &n,
+				   &r->err);
+	if (st != ST_OK) {
+		free(page);
+		reply_problem(r, NULL);
+		return;
+	}
+	list = json_array();
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, row_json(&page[i]));
+	reply_page(r, "audit", list,
+		   n == (size_t)limit ? json_integer(page[n - 1].seq) : NULL);
+	free(page);
+}
