@@ -168,9 +168,6 @@ static int overwrites_residual(const struct nn_plan *p,
 	    p->tensor[r].row_bytes != p->tensor[t].row_bytes ||
 	    p->tensor[r].left != p->tensor[t].left)
 		return 0;
-	for (unsigned o = 0; o < t; o++)
-		if (v->born[o] > t) /* may have been placed there */
-			return 0;
 	for (l = &ls[t - 1]; l->stride == 1; l = &ls[l->input - 1]) {
 		if (l->input == r)
 			return l->pad_top == 0;
@@ -180,38 +177,85 @@ static int overwrites_residual(const struct nn_plan *p,
 	return 0;
 }
 
-/* First fit in order of computation: each tensor goes to the lowest place
- * where no tensor alive at the same time lies. */
+/* Bytes that one tensor, or several which overwrite each other, live in. */
+struct place {
+	size_t offset, bytes;
+	unsigned born, last;
+};
+
+/* Gives each tensor a place; returns how many there are. */
+static unsigned share_places(const struct nn_plan *p,
+			     const struct fgm_layer *ls, const struct lives *v,
+			     struct place *places, unsigned *place_of)
+{
+	unsigned n = 0;
+
+	for (unsigned t = 0; t <= p->layer_count; t++) {
+		if (overwrites_residual(p, ls, v, t)) {
+			place_of[t] = place_of[ls[t - 1].residual];
+			places[place_of[t]].last = v->last[t];
+			continue;
+		}
+		place_of[t] = n;
+		places[n++] = (struct place){
+			.bytes = align_up(p->tensor[t].bytes, ARENA_ALIGN),
+			.born = v->born[t],
+			.last = v->last[t],
+		};
+	}
+	return n;
+}
+
+/* The lowest offset for q where none of the n others that live at the same
+ * time lies. */
+static size_t lowest_offset(const struct place *q,
+			    const struct place *const *others, unsigned n)
+{
+	size_t at = 0;
+
+	for (int moved = 1; moved;) {
+		moved = 0;
+		for (unsigned i = 0; i < n; i++) {
+			const struct place *o = others[i];
+
+			if (o->last < q->born || q->last < o->born ||
+			    at >= o->offset + o->bytes ||
+			    at + q->bytes <= o->offset)
+				continue;
+			at = o->offset + o->bytes;
+			moved = 1;
+		}
+	}
+	return at;
+}
+
+/* First fit, the largest first: small ones then fill what is left between. In
+ * order of computation the embedder's area would be a fifth larger. */
 static void plan_places(struct nn_plan *p, const struct fgm_layer *ls,
 			const struct lives *v)
 {
+	struct place places[NN_LAYERS_MAX + 1];
+	const struct place *placed[NN_LAYERS_MAX + 1];
+	unsigned place_of[NN_LAYERS_MAX + 1];
+	unsigned n = share_places(p, ls, v, places, place_of);
+	int done[NN_LAYERS_MAX + 1] = { 0 };
+
 	p->scratch_offset = 0;
-	for (unsigned t = 0; t <= p->layer_count; t++) {
-		size_t bytes = align_up(p->tensor[t].bytes, ARENA_ALIGN);
-		size_t at = 0;
-		int moved = !overwrites_residual(p, ls, v, t);
+	for (unsigned k = 0; k < n; k++) {
+		struct place *q = NULL;
 
-		if (!moved)
-			at = p->tensor[ls[t - 1].residual].offset;
-		while (moved) {
-			moved = 0;
-			for (unsigned o = 0; o < t; o++) {
-				const struct nn_tensor *x = &p->tensor[o];
-				size_t end = align_up(x->offset + x->bytes,
-						      ARENA_ALIGN);
-
-				if (v->last[o] < v->born[t] ||
-				    v->last[t] < v->born[o] || at >= end ||
-				    at + bytes <= x->offset)
-					continue;
-				at = end;
-				moved = 1;
-			}
-		}
-		p->tensor[t].offset = at;
-		if (at + bytes > p->scratch_offset)
-			p->scratch_offset = at + bytes;
+		for (unsigned i = 0; i < n; i++)
+			if (!done[i] &&
+			    (q == NULL || places[i].bytes > q->bytes))
+				q = &places[i];
+		q->offset = lowest_offset(q, placed, k);
+		placed[k] = q;
+		done[q - places] = 1;
+		if (q->offset + q->bytes > p->scratch_offset)
+			p->scratch_offset = q->offset + q->bytes;
 	}
+	for (unsigned t = 0; t <= p->layer_count; t++)
+		p->tensor[t].offset = places[place_of[t]].offset;
 }
 
 /* The scratch behind all tensors; copies of windows may run over its parts and
