@@ -1,6 +1,7 @@
 #include "face/mtcnn.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "checked.h"
@@ -23,17 +24,33 @@
 #define CANDIDATES_MAX 2048
 #define RNET_MAX       768 /* best candidates that R-Net looks at */
 #define ONET_MAX       128
-#define STRIP_MAX      160 /* output columns of P-Net computed at a time */
+/* Output columns of P-Net computed at a time: fewer where memory is short. */
+#define STRIP_MAX 160
+#define STRIP_MIN 16
+#define CANDIDATES_BYTES                                                       \
+	(CANDIDATES_MAX * sizeof(struct candidate)) /* whole cache lines */
+#define REFINED_BYTES (RNET_MAX * sizeof(struct candidate))
+#define SUMS_BYTES    (SHRINK_SUMS * sizeof(uint32_t))
+_Static_assert(CANDIDATES_BYTES % ARENA_ALIGN == 0 &&
+		       REFINED_BYTES % ARENA_ALIGN == 0,
+	       "nets' areas begin on cache lines");
+_Static_assert(CANDIDATES_MAX * sizeof(uint16_t) <= SUMS_BYTES,
+	       "the order of all candidates fits where sums do");
 
 /* What a run works with: all of it from the arena's tail. */
 struct run {
 	const struct mtcnn *d;
 	const struct image *img;
 	struct candidate *c;
-	uint16_t *order;
-	uint32_t *sums;
-	uint8_t *area;
 	size_t count;
+	/* Of the nets. R- and O-Net's begins after the RNET_MAX candidates that
+	 * are left when it is their turn. */
+	uint8_t *area;
+	size_t area_bytes;
+	/* Sums of columns; and between rows, when there are none, the order of
+	 * the candidates. */
+	uint32_t *sums;
+	uint16_t *order;
 };
 
 /* What P-Net must see for that many outputs in a row or column. */
@@ -70,11 +87,25 @@ static size_t max_size(size_t a, size_t b)
 	return a > b ? a : b;
 }
 
+/* What P-Net takes for a strip of the highest picture. */
+static enum status strip_bytes(const struct mtcnn *d, uint32_t columns,
+			       size_t *bytes, struct errinfo *err)
+{
+	struct nn_plan plan;
+	enum status st = nn_plan_make(&plan, d->model, d->pnet,
+				      MTCNN_SIDE_MAX_PX, cells_length(columns),
+				      NN_ROWS, err);
+
+	*bytes = align_up(plan.total_bytes, ARENA_ALIGN);
+	return st;
+}
+
 enum status mtcnn_open(struct mtcnn *d, const struct model *m,
 		       const struct k_table *k, unsigned min_face_px,
 		       struct errinfo *err)
 {
 	struct nn_plan plan;
+	size_t strip = 0, nets;
 	enum status st;
 
 	memset(d, 0, sizeof(*d));
@@ -97,21 +128,15 @@ enum status mtcnn_open(struct mtcnn *d, const struct model *m,
 				&d->oplan, err);
 	if (st != ST_OK)
 		return st;
-	st = nn_plan_make(&plan, m, d->pnet, MTCNN_SIDE_MAX_PX,
-			  cells_length(STRIP_MAX), NN_ROWS, err);
-	if (st != ST_OK)
-		return st;
-	d->area_bytes = max_size(
-		plan.total_bytes,
-		max_size(d->rplan.total_bytes, d->oplan.total_bytes));
-	d->scratch_bytes =
-		align_up(CANDIDATES_MAX * sizeof(struct candidate),
-			 ARENA_ALIGN) +
-		align_up(CANDIDATES_MAX * sizeof(uint16_t), ARENA_ALIGN) +
-		align_up(MTCNN_SIDE_MAX_PX * IMAGE_CHANNELS * sizeof(uint32_t),
-			 ARENA_ALIGN) +
-		align_up(d->area_bytes, ARENA_ALIGN);
-	return ST_OK;
+	st = strip_bytes(d, STRIP_MAX, &d->strip_bytes_max, err);
+	if (st == ST_OK)
+		st = strip_bytes(d, STRIP_MIN, &strip, err);
+	nets = max_size(d->rplan.total_bytes, d->oplan.total_bytes);
+	d->scratch_bytes = SUMS_BYTES +
+			   max_size(CANDIDATES_BYTES + strip,
+				    REFINED_BYTES +
+					    align_up(nets, ARENA_ALIGN));
+	return st;
 }
 
 /* Softmax of two logits: the probability of a face. */
@@ -185,7 +210,7 @@ static enum status run_strip(struct run *r, const struct shrink *level,
 			  NN_ROWS, err);
 	if (st != ST_OK)
 		return st;
-	if (plan.total_bytes > d->area_bytes)
+	if (plan.total_bytes > r->area_bytes)
 		return err_set(err, ST_INTERNAL, "a strip does not fit");
 	out = &plan.tensor[plan.layer_count];
 	nn_start(&run, &plan, d->model, d->pnet, d->k, source, r->area);
@@ -195,8 +220,27 @@ static enum status run_strip(struct run *r, const struct shrink *level,
 	return ST_OK;
 }
 
-/* One pyramid level, in strips of about equal width. Neighbours share 10
- * columns, which are computed twice. */
+/* How many columns of that many to compute at a time: strips of about equal
+ * width, as few as there is memory for. */
+static enum status strip_columns(const struct run *r, uint32_t height,
+				 uint32_t columns, uint32_t *step,
+				 struct errinfo *err)
+{
+	uint32_t strips = (columns + STRIP_MAX - 1) / STRIP_MAX;
+	struct nn_plan plan;
+	enum status st;
+
+	do {
+		*step = (columns + strips - 1) / strips;
+		strips++;
+		st = nn_plan_make(&plan, r->d->model, r->d->pnet, height,
+				  cells_length(*step), NN_ROWS, err);
+	} while (st == ST_OK && plan.total_bytes > r->area_bytes && *step > 1);
+	return st;
+}
+
+/* One pyramid level, strip by strip. Neighbours share 10 columns, which are
+ * computed twice. */
 static enum status run_level(struct run *r, double scale, struct errinfo *err)
 {
 	const struct image *img = r->img;
@@ -210,21 +254,20 @@ static enum status run_level(struct run *r, double scale, struct errinfo *err)
 		.sums = r->sums,
 	};
 	size_t level0 = r->count;
-	uint32_t columns, strips, step;
+	uint32_t columns, step;
+	enum status st;
 
 	if (level.width < CELL || level.height < CELL)
 		return ST_OK;
 	columns = (level.width - CELL + 1) / CELL_STEP + 1;
-	strips = (columns + STRIP_MAX - 1) / STRIP_MAX;
-	step = (columns + strips - 1) / strips;
-	for (uint32_t x = 0; x < columns; x += step) {
+	st = strip_columns(r, level.height, columns, &step, err);
+	for (uint32_t x = 0; st == ST_OK && x < columns; x += step) {
 		uint32_t n = columns - x < step ? columns - x : step;
-		enum status st = run_strip(r, &level, x, n, (float)scale,
-					   level0, err);
 
-		if (st != ST_OK)
-			return st;
+		st = run_strip(r, &level, x, n, (float)scale, level0, err);
 	}
+	if (st != ST_OK)
+		return st;
 	r->count = level0 + nms_run(r->c + level0, r->count - level0,
 				    OVERLAP_LEVEL, NMS_UNION, r->order);
 	return ST_OK;
@@ -330,7 +373,8 @@ static const float *look_at(struct run *r, const struct candidate *c,
 
 	if (!candidate_window(r->img, c, &in.win))
 		return NULL;
-	nn_start(&run, plan, r->d->model, net, r->d->k, source, r->area);
+	nn_start(&run, plan, r->d->model, net, r->d->k, source,
+		 (uint8_t *)r->c + REFINED_BYTES);
 	return nn_output(&run);
 }
 
@@ -406,6 +450,24 @@ static void store_face(const struct candidate *c, const float *marks,
 	f->inter_eye_px = sqrtf(dx * dx + dy * dy);
 }
 
+/* Candidates and the nets' area in one piece, as large as is of use. */
+static bool take_memory(struct run *r, struct arena *pool)
+{
+	size_t bytes = CANDIDATES_BYTES + r->d->strip_bytes_max;
+	size_t room = arena_room(pool) / ARENA_ALIGN * ARENA_ALIGN;
+
+	if (room < r->d->scratch_bytes)
+		return false;
+	room -= SUMS_BYTES;
+	bytes = bytes < room ? bytes : room;
+	r->sums = arena_tail(pool, SUMS_BYTES);
+	r->order = (uint16_t *)(void *)r->sums;
+	r->c = arena_tail(pool, bytes);
+	r->area = (uint8_t *)r->c + CANDIDATES_BYTES;
+	r->area_bytes = bytes - CANDIDATES_BYTES;
+	return true;
+}
+
 enum status mtcnn_run(const struct mtcnn *d, struct arena *pool,
 		      const struct image *img, struct face *faces, size_t cap,
 		      size_t *count, struct errinfo *err)
@@ -416,14 +478,8 @@ enum status mtcnn_run(const struct mtcnn *d, struct arena *pool,
 	enum status st;
 
 	*count = 0;
-	r.c = arena_tail(pool, CANDIDATES_MAX * sizeof(*r.c));
-	r.order = arena_tail(pool, CANDIDATES_MAX * sizeof(*r.order));
-	r.sums = arena_tail(pool, MTCNN_SIDE_MAX_PX * IMAGE_CHANNELS *
-					  sizeof(*r.sums));
-	r.area = arena_tail(pool, d->area_bytes);
-	if (!r.c || !r.order || !r.sums || !r.area ||
-	    img->width_px > MTCNN_SIDE_MAX_PX ||
-	    img->height_px > MTCNN_SIDE_MAX_PX) {
+	if (img->width_px > MTCNN_SIDE_MAX_PX ||
+	    img->height_px > MTCNN_SIDE_MAX_PX || !take_memory(&r, pool)) {
 		st = err_set(err, ST_INTERNAL, "no room for the detector");
 		goto done;
 	}

@@ -3,8 +3,9 @@
  * After Zhang et al. 2016, with the authors' thresholds. The pyramid is never
  * stored: each level is computed from the working picture in strips of columns,
  * row by row, just before P-Net needs it. Candidates live in one array of fixed
- * size. Memory: scratch from the arena's tail, scratch_bytes at most. Threads:
- * struct mtcnn is read-only after mtcnn_open.
+ * size. Memory: scratch from the arena's tail, scratch_bytes at least; what
+ * more there is makes the strips wider, which saves time and changes no bit.
+ * Threads: struct mtcnn is read-only after mtcnn_open.
  */
 #ifndef FACEGATE_MTCNN_H
 #define FACEGATE_MTCNN_H
@@ -24,9 +25,9 @@ struct mtcnn {
 	const struct fgm_net *pnet, *rnet, *onet;
 	const struct k_table *k;
 	struct nn_plan rplan, oplan;
-	unsigned min_face_px; /* 0: by picture */
-	size_t area_bytes;    /* most that a run of one of the nets takes */
-	size_t scratch_bytes;
+	unsigned min_face_px;	/* 0: by picture */
+	size_t strip_bytes_max; /* what P-Net's widest strip takes */
+	size_t scratch_bytes;	/* the least that a run needs */
 };
 
 /* min_face_px is in pixels of the working picture, 12 or more; with 0 it is a

@@ -63,45 +63,65 @@ static float pixel_float(uint32_t sum, float count)
 	return ((float)sum / count - 127.5f) * 0.0078125f;
 }
 
+/* Picture columns that are summed at a time. */
+#define PIECE (SHRINK_SUMS / IMAGE_CHANNELS)
+
+/* Sums picture rows [top, bottom) into s->sums, for each of the columns [left,
+ * right), which are PIECE at most. */
+static void sum_columns(const struct shrink *s, long top, long bottom,
+			long left, long right)
+{
+	size_t n = (size_t)(right - left) * IMAGE_CHANNELS;
+	const uint8_t *from = s->img->rgb + (size_t)left * IMAGE_CHANNELS;
+
+	memset(s->sums, 0, n * sizeof(*s->sums));
+	for (long i = top; i < bottom; i++)
+		s->k->add_row_u8(s->sums,
+				 from + (size_t)i * s->img->stride_bytes, n);
+}
+
 void shrink_row(void *shrink, uint32_t y, void *out)
 {
 	const struct shrink *s = shrink;
 	const struct window *win = &s->win;
 	struct cover c = cover_from(s->col0 + s->cols - 1, win->width,
 				    s->width);
-	struct cover r = cover_from(y, win->height, s->height);
-	long right = min_long(win->x + c.end, (long)s->img->width_px);
-	long left;
+	const struct cover r = cover_from(y, win->height, s->height);
+	const long width = (long)s->img->width_px;
+	const long top = max_long(win->y + r.first, 0);
+	const long bottom = min_long(win->y + r.end, (long)s->img->height_px);
+	/* Columns of the picture that these outputs really cover, and those
+	 * whose sums are there: [left, summed). */
+	const long right = top < bottom ? min_long(win->x + c.end, width) : 0;
+	long left = 0, summed = 0;
 	int16_t *narrow = out;
 	float *floats = out;
-	size_t columns;
 
-	/* Columns of the picture that these outputs really cover. */
 	c = cover_from(s->col0, win->width, s->width);
-	left = max_long(win->x + c.first, 0);
-	columns = right > left ? (size_t)(right - left) : 0;
-	memset(s->sums, 0, columns * IMAGE_CHANNELS * sizeof(*s->sums));
-	for (long i = max_long(win->y + r.first, 0);
-	     i < min_long(win->y + r.end, (long)s->img->height_px) && columns;
-	     i++)
-		s->k->add_row_u8(s->sums,
-				 s->img->rgb +
-					 (size_t)i * s->img->stride_bytes +
-					 (size_t)left * IMAGE_CHANNELS,
-				 columns * IMAGE_CHANNELS);
 	for (uint32_t x = 0; x < s->cols; x++, cover_next(&c)) {
 		uint32_t sum[IMAGE_CHANNELS] = { 0, 0, 0 };
 		float count = (float)((c.end - c.first) * (r.end - r.first));
 		float unit = 256.0f / count;
-		long end = min_long(win->x + c.end, right);
+		const long end = min_long(win->x + c.end, right);
 
-		for (long i = max_long(win->x + c.first, left); i < end; i++) {
-			const uint32_t *p = s->sums +
-					    (size_t)(i - left) * IMAGE_CHANNELS;
+		for (long i = max_long(win->x + c.first, 0); i < end;) {
+			const uint32_t *p;
+			long stop;
 
-			sum[0] += p[0];
-			sum[1] += p[1];
-			sum[2] += p[2];
+			/* The next output begins at this one's last column at
+			 * the earliest. */
+			if (i >= summed) {
+				left = i;
+				summed = min_long(left + PIECE, right);
+				sum_columns(s, top, bottom, left, summed);
+			}
+			p = s->sums + (size_t)(i - left) * IMAGE_CHANNELS;
+			stop = min_long(end, summed);
+			for (; i < stop; i++, p += IMAGE_CHANNELS) {
+				sum[0] += p[0];
+				sum[1] += p[1];
+				sum[2] += p[2];
+			}
 		}
 		for (int ch = 0; ch < IMAGE_CHANNELS; ch++)
 			if (s->type == FGM_F32)

@@ -22,7 +22,8 @@ struct window {
 
 /* Columns [col0, col0 + cols) of a window resampled to width x height, RGB of
  * the given type by the pixel rule of docs/model-format.md. sums is scratch for
- * 3 * (columns of the picture that they cover) numbers. */
+ * SHRINK_SUMS numbers. */
+#define SHRINK_SUMS 1024
 struct shrink {
 	const struct image *img;
 	struct window win;

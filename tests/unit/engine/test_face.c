@@ -108,8 +108,11 @@ START_TEST(suppression_of_many_equals_the_plain_definition)
 }
 END_TEST
 
-static uint8_t pixels[64 * 64 * 3];
-static struct image picture = { pixels, 64, 64, 64 * 3 };
+/* Wider than the columns that are summed at a time. */
+#define WIDTH  900
+#define HEIGHT 64
+static uint8_t pixels[HEIGHT * WIDTH * 3];
+static struct image picture = { pixels, WIDTH, HEIGHT, WIDTH * 3 };
 
 /* The definition, pixel by pixel, in double. */
 static double average(const struct window *w, uint32_t ow, uint32_t oh,
@@ -124,8 +127,8 @@ static double average(const struct window *w, uint32_t ow, uint32_t oh,
 		for (uint32_t i = x0; i < x1; i++) {
 			long px = w->x + (long)i, py = w->y + (long)j;
 
-			if (px >= 0 && py >= 0 && px < 64 && py < 64)
-				sum += pixels[(py * 64 + px) * 3 + ch];
+			if (px >= 0 && py >= 0 && px < WIDTH && py < HEIGHT)
+				sum += pixels[(py * WIDTH + px) * 3 + ch];
 		}
 	return sum / ((x1 - x0) * (y1 - y0));
 }
@@ -134,7 +137,7 @@ static double average(const struct window *w, uint32_t ow, uint32_t oh,
 static void shrink(const struct window *w, uint32_t width, uint32_t height,
 		   enum fgm_type type, void *out)
 {
-	static uint32_t sums[64 * 3];
+	static uint32_t sums[SHRINK_SUMS];
 	struct shrink s = { &picture, *w,   width,	    height, 0,
 			    width,    type, k_select(NULL), sums };
 
@@ -152,8 +155,9 @@ START_TEST(resampling_is_the_plain_average_with_black_outside)
 	for (size_t i = 0; i < sizeof(pixels); i++)
 		pixels[i] = (uint8_t)rnd();
 	for (int k = 0; k < 200; k++) {
-		struct window w = { (long)(rnd() % 120) - 60,
-				    (long)(rnd() % 120) - 60, 1 + rnd() % 100,
+		struct window w = { (long)(rnd() % (WIDTH + 60)) - 60,
+				    (long)(rnd() % 120) - 60,
+				    1 + rnd() % (k % 2 ? 100 : 2 * WIDTH),
 				    1 + rnd() % 100 };
 		uint32_t ow = 1 + rnd() % 80, oh = 1 + rnd() % 80;
 
@@ -184,8 +188,8 @@ END_TEST
 START_TEST(strips_of_columns_equal_the_whole)
 {
 	static int16_t whole[30 * 40 * 3], part[30 * 40 * 3];
-	static uint32_t sums[64 * 3];
-	const struct window w = { -5, 3, 64, 64 };
+	static uint32_t sums[SHRINK_SUMS];
+	const struct window w = { -5, 3, WIDTH, 64 };
 
 	shrink(&w, 40, 30, FGM_S16, whole);
 	for (uint32_t x = 0; x < 40; x += 7) {
