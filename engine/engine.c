@@ -17,7 +17,6 @@
 #include "model/model.h"
 #include "model/tables.h"
 
-#define CROP_BYTES ((size_t)ALIGN_SIDE_PX * ALIGN_SIDE_PX * IMAGE_CHANNELS)
 /* The smallest working picture that is worth starting for. */
 #define PICTURE_BYTES_MIN ((size_t)320 * 240 * IMAGE_CHANNELS)
 
@@ -56,9 +55,7 @@ static size_t max_size(size_t a, size_t b)
 /* What detection and embedding need beside the working picture. */
 static size_t keep_bytes(const struct engine *e)
 {
-	return max_size(
-		e->mtcnn.scratch_bytes,
-		align_up(CROP_BYTES, ARENA_ALIGN) +
+	return max_size(e->mtcnn.scratch_bytes,
 			align_up(e->embedder.plan.total_bytes, ARENA_ALIGN));
 }
 
@@ -358,38 +355,22 @@ enum status engine_embed_crop(struct engine *e, unsigned slot,
 	return embed_crop(e, slot, rgb, false, out, err);
 }
 
-static enum status align_and_embed(struct engine *e, unsigned slot,
-				   const struct face *face, bool mirror,
+enum status engine_embed_enrolment(struct engine *e, unsigned slot,
+				   const uint8_t *rgb,
 				   struct face_template *out,
 				   struct errinfo *err)
 {
-	struct worker *w = &e->worker[slot];
-	struct arena_mark mark = arena_get_mark(&w->pool);
-	uint8_t *crop = arena_tail(&w->pool, CROP_BYTES);
-	enum status st;
-
-	if (crop == NULL)
-		return err_set(err, ST_INTERNAL, "no room for a crop");
-	st = engine_align(e, slot, face, ALIGN_SIDE_PX, crop, err);
-	if (st == ST_OK)
-		st = embed_crop(e, slot, crop, mirror, out, err);
-	arena_release(&w->pool, mark);
-	return st;
+	return embed_crop(e, slot, rgb, true, out, err);
 }
 
 enum status engine_embed(struct engine *e, unsigned slot,
 			 const struct face *face, struct face_template *out,
 			 struct errinfo *err)
 {
-	return align_and_embed(e, slot, face, false, out, err);
-}
+	uint8_t crop[ALIGN_SIDE_PX * ALIGN_SIDE_PX * IMAGE_CHANNELS];
+	enum status st = engine_align(e, slot, face, ALIGN_SIDE_PX, crop, err);
 
-enum status engine_embed_enrolment(struct engine *e, unsigned slot,
-				   const struct face *face,
-				   struct face_template *out,
-				   struct errinfo *err)
-{
-	return align_and_embed(e, slot, face, true, out, err);
+	return st == ST_OK ? embed_crop(e, slot, crop, false, out, err) : st;
 }
 
 void engine_receipt(const struct engine *e, unsigned slot,
@@ -456,7 +437,6 @@ size_t engine_budget_rows(const struct engine *e,
 		  true },
 		{ "detector, beside the picture", e->mtcnn.scratch_bytes, false,
 		  true },
-		{ "aligned crop", CROP_BYTES, false, true },
 		{ "embedder, beside the picture", e->embedder.plan.total_bytes,
 		  false, true },
 		{ "smallest pool", e->info.pool_needed_bytes, false, true },

@@ -88,26 +88,16 @@ enum status engine_detect(struct engine *e, unsigned slot, struct face *faces,
 			  size_t cap, size_t *count,
 			  struct errinfo *err) MUST_CHECK;
 
-/* Aligns one face of the decoded picture to 112x112 and embeds it.
- * ST_NO_FACE when the landmarks are degenerate. */
+/* Aligns one face of the decoded picture to 112x112 and embeds it; the crop is
+ * on the caller's stack. ST_NO_FACE when the landmarks are degenerate. */
 enum status engine_embed(struct engine *e, unsigned slot,
 			 const struct face *face, struct face_template *out,
 			 struct errinfo *err) MUST_CHECK;
 
-/* The same for a picture that is to be stored: the template is the direction
- * of the sum of the crop's embedding and its mirror image's, which misses
- * fewer later probes (docs/decisions/0005-mirror-at-enrolment.md) and takes
- * the embedder's time twice. length is the crop's own, as engine_embed's. */
-enum status engine_embed_enrolment(struct engine *e, unsigned slot,
-				   const struct face *face,
-				   struct face_template *out,
-				   struct errinfo *err) MUST_CHECK;
-
 /* The aligned RGB crop of a face (rows without padding), written to the
- * caller's rgb[side_px * side_px * 3]: for tools and training, not for
- * serving. side_px is 112, what the embedder sees, or up to ENGINE_CROP_MAX_PX:
- * then the crop is in the middle, enlarged by the largest whole number that
- * fits, with its surroundings around it. */
+ * caller's rgb[side_px * side_px * 3]. side_px is 112, what the embedder sees,
+ * or up to ENGINE_CROP_MAX_PX: then the crop is in the middle, enlarged by the
+ * largest whole number that fits, with its surroundings around it. */
 #define ENGINE_CROP_PX	   112
 #define ENGINE_CROP_MAX_PX 512
 enum status engine_align(struct engine *e, unsigned slot,
@@ -118,11 +108,21 @@ enum status engine_align(struct engine *e, unsigned slot,
  * centres at whole numbers. */
 void engine_crop_landmarks(float out[5][2]);
 
-/* Embeds such a crop, from rgb[112 * 112 * 3]; needs no picture. ST_NO_FACE
- * when it has no features. */
+/* Embeds such a crop, from rgb[112 * 112 * 3]; needs no picture, and gives what
+ * engine_embed does. ST_NO_FACE when it has no features. */
 enum status engine_embed_crop(struct engine *e, unsigned slot,
 			      const uint8_t *rgb, struct face_template *out,
 			      struct errinfo *err) MUST_CHECK;
+
+/* The same for a picture that is to be stored: the template is the direction
+ * of the sum of the crop's embedding and its mirror image's, which misses
+ * fewer later probes (docs/decisions/0005-mirror-at-enrolment.md) and takes
+ * the embedder's time twice. length is the crop's own, as engine_embed_crop's.
+ */
+enum status engine_embed_enrolment(struct engine *e, unsigned slot,
+				   const uint8_t *rgb,
+				   struct face_template *out,
+				   struct errinfo *err) MUST_CHECK;
 
 /* What the slot's request has cost since engine_begin. */
 struct engine_receipt {

@@ -5,6 +5,8 @@
 #include "srv.h"
 #include "reply.h"
 
+#define CROP_BYTES (ENGINE_CROP_PX * ENGINE_CROP_PX * 3)
+
 void picture_begin(struct request *r, unsigned slot)
 {
 	engine_begin(r->srv->engine, slot);
@@ -25,17 +27,26 @@ enum status picture_next(struct request *r, unsigned slot, struct picture *p)
 	return st;
 }
 
-enum status picture_measure(struct request *r, unsigned slot,
-			    const struct picture *p, const struct face *f,
-			    struct facequality *out)
+/* The crop of a face, and what it and the face say of the picture. */
+static enum status crop_face(struct request *r, unsigned slot,
+			     const struct picture *p, const struct face *f,
+			     uint8_t rgb[CROP_BYTES], struct facequality *out)
 {
-	uint8_t rgb[3 * ENGINE_CROP_PX * ENGINE_CROP_PX];
 	enum status st = engine_align(r->srv->engine, slot, f, ENGINE_CROP_PX,
 				      rgb, &r->err);
 
 	if (st == ST_OK)
 		facequality_measure(f, &p->info, rgb, out);
 	return st;
+}
+
+enum status picture_measure(struct request *r, unsigned slot,
+			    const struct picture *p, const struct face *f,
+			    struct facequality *out)
+{
+	uint8_t rgb[CROP_BYTES];
+
+	return crop_face(r, slot, p, f, rgb, out);
 }
 
 /* The components that are too poor to enrol. */
@@ -54,16 +65,17 @@ enum status picture_embed(struct request *r, unsigned slot, struct picture *p,
 {
 	const struct config *cfg = &r->srv->cfg;
 	struct engine *e = r->srv->engine;
+	uint8_t rgb[CROP_BYTES];
 	enum status st = decide_person(p->faces, p->face_count, purpose,
 				       cfg->min_inter_eye_px, &r->err);
 
 	if (st == ST_OK)
-		st = picture_measure(r, slot, p, &p->faces[0], &p->parts);
+		st = crop_face(r, slot, p, &p->faces[0], rgb, &p->parts);
 	if (st == ST_OK && purpose == DECIDE_ENROL)
-		st = engine_embed_enrolment(e, slot, &p->faces[0], &p->template,
+		st = engine_embed_enrolment(e, slot, rgb, &p->template,
 					    &r->err);
 	else if (st == ST_OK)
-		st = engine_embed(e, slot, &p->faces[0], &p->template, &r->err);
+		st = engine_embed_crop(e, slot, rgb, &p->template, &r->err);
 	engine_receipt(e, slot, &p->receipt);
 	if (st != ST_OK)
 		return st;

@@ -18,7 +18,7 @@
 #include "image/orient.h"
 #include "image/pixels.h"
 
-#define INPUT_BYTES 8192
+#define INPUT_BYTES 4096
 
 struct jpeg_decoder {
 	struct jpeg_decompress_struct cinfo;

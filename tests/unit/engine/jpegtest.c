@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "golden.h"
+
 struct arena pool;
 uint8_t *pool_memory;
 static uint8_t *decoder_memory;
@@ -34,17 +36,26 @@ void jpegtest_close(void)
 	free(decoder_memory);
 }
 
+static int pixel_at(const struct image *p, int x, int y, int c)
+{
+	size_t at = (size_t)y % p->height_px * p->stride_bytes;
+
+	return p->rgb[at + (size_t)x % p->width_px * 3 + (size_t)c];
+}
+
 /* Smooth colours are something a JPEG codes faithfully. */
 static void fill(uint8_t *row, int y, const struct recipe *r, int comps)
 {
 	for (int x = 0; x < r->width; x++)
 		for (int c = 0; c < comps; c++) {
+			const struct image *p = r->photo;
 			int v = (x * (c + 1) * 200 / r->width +
 				 y * (3 - c) * 100 / r->height) &
 				255;
 
 			row[x * comps + c] =
 				(uint8_t)(r->solid   ? r->solid[c]
+					  : p	     ? pixel_at(p, x, y, c)
 					  : r->noise ? (int)(rnd() & 255)
 						     : v);
 		}
@@ -225,11 +236,11 @@ enum status decode_in(const uint8_t *p, size_t n, size_t pool_bytes)
 	return st;
 }
 
-uint8_t *reference(const uint8_t *p, size_t n, unsigned scale)
+static struct image ordinary(const uint8_t *p, size_t n, unsigned scale)
 {
 	struct jpeg_decompress_struct c;
 	struct jpeg_error_mgr e;
-	uint8_t *rgb, *row;
+	struct image out;
 
 	c.err = jpeg_std_error(&e);
 	jpeg_create_decompress(&c);
@@ -239,15 +250,33 @@ uint8_t *reference(const uint8_t *p, size_t n, unsigned scale)
 	c.scale_num = scale;
 	c.scale_denom = 8;
 	jpeg_start_decompress(&c);
-	rgb = malloc((size_t)c.output_width * c.output_height *
-		     (size_t)c.output_components);
+	out.width_px = c.output_width;
+	out.height_px = c.output_height;
+	out.stride_bytes = (size_t)c.output_width * (size_t)c.output_components;
+	out.rgb = malloc(out.stride_bytes * c.output_height);
 	while (c.output_scanline < c.output_height) {
-		row = rgb + (size_t)c.output_scanline * c.output_width *
-				    (size_t)c.output_components;
+		uint8_t *row = out.rgb +
+			       (size_t)c.output_scanline * out.stride_bytes;
+
 		jpeg_read_scanlines(&c, &row, 1);
 	}
 	jpeg_destroy_decompress(&c);
-	return rgb;
+	return out;
+}
+
+uint8_t *reference(const uint8_t *p, size_t n, unsigned scale)
+{
+	return ordinary(p, n, scale).rgb;
+}
+
+struct image load_photo(const char *path, unsigned scale)
+{
+	size_t n;
+	uint8_t *p = golden_file(golden_path(path), &n);
+	struct image out = ordinary(p, n, scale);
+
+	free(p);
+	return out;
 }
 
 const struct recipe photo = { .width = 640, .height = 480, .space = JCS_YCbCr };

@@ -26,6 +26,8 @@ struct recipe {
 	int restart;	      /* MCUs between restart markers; 0: none */
 	int sampling[4][2];   /* h and v of each component; 0: the library's */
 	const uint8_t *solid; /* one colour, as stored; NULL: smooth */
+	/* An RGB picture instead, repeated to fill the size. */
+	const struct image *photo;
 };
 /* The three members that every recipe has. */
 #define SIZED(w, h, kind) .width = (w), .height = (h), .space = (kind)
@@ -68,5 +70,7 @@ enum status decode(const uint8_t *p, size_t n);
 enum status decode_in(const uint8_t *p, size_t n, size_t pool_bytes);
 /* The ordinary way, to RGB or CMYK, at a scale of eighths. */
 uint8_t *reference(const uint8_t *p, size_t n, unsigned scale);
+/* A JPEG below the source folder as RGB, likewise. */
+struct image load_photo(const char *path, unsigned scale);
 
 #endif

@@ -370,6 +370,7 @@ END_TEST
 START_TEST(an_enrolment_lies_between_the_crop_and_its_mirror)
 {
 	struct face_template plain = embed("obama.jpg"), stored;
+	uint8_t rgb[ENGINE_CROP_PX * ENGINE_CROP_PX * 3];
 	struct face faces[8];
 	struct picture_info info;
 	size_t n;
@@ -377,7 +378,10 @@ START_TEST(an_enrolment_lies_between_the_crop_and_its_mirror)
 	ck_assert_uint_eq(load("obama.jpg", &info), ST_OK);
 	ck_assert_uint_eq(engine_detect(e, 0, faces, 8, &n, NULL), ST_OK);
 	ck_assert_uint_eq(
-		engine_embed_enrolment(e, 0, &faces[0], &stored, NULL), ST_OK);
+		engine_align(e, 0, &faces[0], ENGINE_CROP_PX, rgb, NULL),
+		ST_OK);
+	ck_assert_uint_eq(engine_embed_enrolment(e, 0, rgb, &stored, NULL),
+			  ST_OK);
 	ck_assert_float_gt(template_cosine(&plain, &stored), 0.9f);
 	ck_assert_float_lt(template_cosine(&plain, &stored), 0.9999f);
 	/* Its quality is that of the picture, not of the sum. */
@@ -387,6 +391,7 @@ END_TEST
 
 START_TEST(asking_out_of_order_is_an_error_not_a_crash)
 {
+	uint8_t rgb[ENGINE_CROP_PX * ENGINE_CROP_PX * 3];
 	struct face f = { .confidence = 1 };
 	struct face_template t;
 	size_t n;
@@ -394,7 +399,7 @@ START_TEST(asking_out_of_order_is_an_error_not_a_crash)
 	engine_begin(e, 0);
 	ck_assert_uint_eq(engine_detect(e, 0, &f, 1, &n, NULL), ST_INTERNAL);
 	ck_assert_uint_eq(engine_embed(e, 0, &f, &t, NULL), ST_INTERNAL);
-	ck_assert_uint_eq(engine_embed_enrolment(e, 0, &f, &t, NULL),
+	ck_assert_uint_eq(engine_align(e, 0, &f, ENGINE_CROP_PX, rgb, NULL),
 			  ST_INTERNAL);
 }
 END_TEST
