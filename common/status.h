@@ -49,6 +49,7 @@
 	/* what the machine could not do */                                    \
 	X(BUSY, "busy", "All workers are busy")                                \
 	X(NOT_READY, "not_ready", "Not ready")                                 \
+	X(VERIFY_ONLY, "verify_only", "Damaged database: verify only")         \
 	X(GALLERY_FULL, "gallery_full", "Gallery is full")                     \
 	X(STORE_FULL, "store_full", "No room for more")                        \
 	X(DISK_FULL, "disk_full", "Disk is full")                              \

@@ -110,6 +110,12 @@ static const struct key keys[] = {
 	    "Rows of the match log; the oldest go first."),
 	KEY(audit_max_rows, TYPE_INT, 100, 10000000, "20000",
 	    "Rows of the audit log; the oldest go first."),
+	KEY(backup_file, TYPE_OPTIONAL, 0, 0, "auto",
+	    "Automatic backup of the database, from which a damaged one is "
+	    "restored; auto is facegate.backup in data_dir, empty: none."),
+	KEY(backup_minutes, TYPE_INT, 1, 10080, "60",
+	    "How long after a change of people or doors it is made at the "
+	    "latest; for the match log alone once a day."),
 	KEY(event_ttl_s, TYPE_INT, 1, 300, "10",
 	    "How long a decision is offered to webhook and broker, in "
 	    "seconds; after that it never leaves."),

@@ -54,6 +54,8 @@ struct config {
 	int64_t log_max_rows; /* match log ring, 100 .. 100000000, default
 				 100000 */
 	int64_t audit_max_rows;		/* 100 .. 10000000, default 20000 */
+	char backup_file[CFG_TEXT_MAX]; /* auto, a path, or "" for none */
+	int64_t backup_minutes;		/* 1 .. 10080, default 60 */
 	int64_t event_ttl_s;		/* 1 .. 300, default 10 */
 	int64_t events_max;		/* 1 .. 100000, default 1000 */
 	int64_t event_timeout_ms;	/* 100 .. 60000, default 5000 */

@@ -125,6 +125,9 @@ static enum status open_writer(struct db *db, const char *path, int pages,
 				    &db->writer, err);
 
 	if (st == ST_OK)
+		(void)sqlite3_db_config(
+			db->writer, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	if (st == ST_OK)
 		st = db_schema_check(db->writer, err);
 	if (st == ST_OK)
 		st = db_schema_quick_check(db->writer, err);
@@ -236,7 +239,8 @@ enum status db_handle(const struct db_options *opt, struct db **out,
 	pthread_mutex_init(&db->read_lock, NULL);
 	*out = db;
 	db->key_path = strdup(opt->key_file);
-	if (!db->key_path)
+	db->dir = strdup(opt->dir);
+	if (!db->key_path || !db->dir)
 		return err_set(err, ST_NO_MEMORY,
 			       "No memory for the database.");
 	return ST_OK;
@@ -293,11 +297,18 @@ enum status db_open(const struct db_options *opt, struct db **out,
 		st = db_keys_adopt(db, db->seal, err);
 	if (st == ST_OK)
 		st = db_log_trim_all(db, err);
+	if (st == ST_OK)
+		st = db_upkeep_open(db, opt->backup_file, opt->backup_minutes,
+				    err);
+	/* Until here a damaged database keeps its WAL as it was found. */
+	if (st == ST_OK)
+		(void)sqlite3_db_config(
+			db->writer, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 	return hand_over(db, st, out);
 }
 
-enum status db_open_readonly(const struct db_options *opt, struct db **out,
-			     struct errinfo *err)
+static enum status open_to_read(const struct db_options *opt, bool damaged,
+				struct db **out, struct errinfo *err)
 {
 	char path[PATH_MAX];
 	struct db *db = NULL;
@@ -306,6 +317,10 @@ enum status db_open_readonly(const struct db_options *opt, struct db **out,
 
 	*out = NULL;
 	st = db_handle(opt, &db, path, err);
+	if (st == ST_OK)
+		db->verify_only = damaged;
+	if (st == ST_OK && damaged)
+		st = db_lock_folder(db, opt->dir, err);
 	if (st == ST_OK && access(path, R_OK) != 0)
 		st = db_fail_errno("Reading the database file", err);
 	if (st == ST_OK)
@@ -323,10 +338,23 @@ enum status db_open_readonly(const struct db_options *opt, struct db **out,
 	return hand_over(db, st, out);
 }
 
+enum status db_open_readonly(const struct db_options *opt, struct db **out,
+			     struct errinfo *err)
+{
+	return open_to_read(opt, false, out, err);
+}
+
+enum status db_open_damaged(const struct db_options *opt, struct db **out,
+			    struct errinfo *err)
+{
+	return open_to_read(opt, true, out, err);
+}
+
 void db_close(struct db *db)
 {
 	if (!db)
 		return;
+	db_upkeep_close(db);
 	for (size_t i = 0; i < DB_SQL_COUNT; i++)
 		sqlite3_finalize(db->stmt[i]);
 	/* The last connection to close checkpoints and removes the WAL, and
@@ -339,6 +367,7 @@ void db_close(struct db *db)
 		close(db->lock_fd);
 	seal_free(db->seal);
 	free(db->key_path);
+	free(db->dir);
 	pthread_mutex_destroy(&db->read_lock);
 	pthread_mutex_destroy(&db->write_lock);
 	free(db);

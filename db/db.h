@@ -49,6 +49,10 @@ struct db_options {
 	int64_t audit_max_rows; /* never more; oldest go, as in the match log */
 	int64_t people_max, doors_max;
 	const char *key_file; /* see seal.h */
+	/* The automatic backup, NULL for none, and how long after a change of
+	 * people or doors it is made at the latest; see db_upkeep. */
+	const char *backup_file;
+	int64_t backup_minutes;
 };
 
 /* Opens or makes dir/facegate.db, checks it (quick_check), migrates it. What a
@@ -61,6 +65,14 @@ struct db_options {
  * when another process holds it. */
 enum status db_open(const struct db_options *opt, struct db **out,
 		    struct errinfo *err) MUST_CHECK;
+/* As db_open. If that finds damage, or no file where there is a backup, the
+ * automatic backup takes its place as by db_restore. Failing that, the damaged
+ * file is opened to be read as far as it can be, and left as it is: then every
+ * function that writes returns ST_VERIFY_ONLY, and db_templates_each passes
+ * over what it cannot read. Either is told by db_condition and in one line of
+ * the log. Another program's file, or one of a newer version, is no damage. */
+enum status db_open_or_restore(const struct db_options *opt, struct db **out,
+			       struct errinfo *err) MUST_CHECK;
 /* Opens dir/facegate.db to read it alone, also beside a daemon that has it:
  * takes no lock on the folder, changes no row, upgrades nothing. Only
  * db_templates_each, db_templates_foreign and the other readers may be
@@ -90,6 +102,21 @@ enum status db_backup(const struct db_options *opt, const char *file,
  * all is as it was. */
 enum status db_restore(const struct db_options *opt, const char *file,
 		       char kept[DB_KEPT_MAX], struct errinfo *err) MUST_CHECK;
+
+/* To be called every second or so, by one thread, and at once again while
+ * *more: tries again what could not be wiped, and makes the automatic backup.
+ * That is made a minute after the start or the last erasure when there is none,
+ * backup_minutes after the last one when people or doors have changed, and once
+ * a day for the match log alone. A call takes milliseconds, the one that checks
+ * and syncs the copy as long as the disk needs. Failures are logged and tried
+ * again after a minute. now_ms is Unix time. */
+void db_upkeep(struct db *db, int64_t now_ms, bool *more);
+/* How the store is. */
+struct db_condition {
+	bool verify_only, restored; /* see db_open_or_restore */
+	int64_t backup_ms; /* Unix time of the automatic backup, 0: none */
+};
+void db_condition(struct db *db, struct db_condition *out);
 
 /* Cheap test that the store can be written (for readiness): begins and rolls
  * back an immediate transaction. */
@@ -168,7 +195,8 @@ enum status db_group_keys(struct db *db, const char *group, int64_t *keys,
  * the WAL or free pages (secure_delete, cleaned pages, then a truncating
  * checkpoint). Its match log rows lose the person's id. Should the checkpoint
  * fail, the deletion stands, a line is logged, and the wiping is tried again
- * at the next write, at close and at open. */
+ * at the next write or upkeep, at close and at open. The automatic backup and
+ * replaced databases are removed before; where that fails nobody is deleted. */
 enum status db_person_delete(struct db *db, const char *person_id,
 			     const struct db_by *by, int64_t *person_key,
 			     struct errinfo *err) MUST_CHECK;

@@ -17,6 +17,7 @@
 
 #include "db.h"
 #include "seal.h"
+#include "upkeep.h"
 
 /* SQLite's default. The page cache slots and the page cleaner rely on it, so
  * a file with another page size is refused. */
@@ -147,7 +148,7 @@
 	  "instr(' ' || groups || ' ', ' ' || ?1 || ' ') > 0 "                 \
 	  "ORDER BY key LIMIT ?2")                                             \
 	X(TEMPLATES_EACH, reader,                                              \
-	  DB_TEMPLATE_ROW "WHERE model_id = ?1 ORDER BY id")                   \
+	  DB_TEMPLATE_ROW "WHERE model_id = ?1 AND id >= ?2 ORDER BY id")      \
 	X(TEMPLATES_OF, reader,                                                \
 	  DB_TEMPLATE_ROW "WHERE model_id = ?1 AND person_key = ?2 "           \
 			  "ORDER BY id")                                       \
@@ -185,6 +186,10 @@ struct db {
 	bool sync_full;	  /* what the writer's synchronous is now */
 	bool empty_due;	  /* the WAL should be empty and is not */
 	int64_t log_max_rows, audit_max_rows, people_max, doors_max;
+	char *dir;
+	bool verify_only; /* damaged: no writer, what can be read is read */
+	bool restored;	  /* at this start, from the automatic backup */
+	struct db_upkeep_state upkeep;
 	struct seal *seal; /* changed under both locks, used under either */
 	char *key_path;
 	bool reseal_due; /* rows of older keys may exist */
@@ -296,6 +301,14 @@ enum status db_audit_add(struct db *db, const struct db_by *by,
 
 /* matchlog.c: how many rows of a log go at a time. */
 int64_t db_trim_step(int64_t max_rows);
+
+/* step.c: tries again what the last wiping could not do. */
+void db_wipe_due(struct db *db);
+
+/* db.c: as db_open, for a damaged file: reads alone, and what can be read. */
+enum status db_open_damaged(const struct db_options *opt, struct db **out,
+			    struct errinfo *err) MUST_CHECK;
+
 /* matchlog.c: drops rows beyond log_max_rows, for a limit lowered between
  * two starts. */
 enum status db_log_trim_all(struct db *db, struct errinfo *err) MUST_CHECK;

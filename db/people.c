@@ -287,6 +287,8 @@ enum status db_person_delete(struct db *db, const char *person_id,
 	}
 	if (st == ST_OK)
 		st = db_audit_add(db, by, "person_erase", key, "", err);
+	if (st == ST_OK)
+		st = db_forget_backups(db, err);
 	st = db_write_end(db, st, true, err);
 	if (st == ST_OK)
 		*person_key = key;

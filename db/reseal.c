@@ -286,6 +286,9 @@ static enum status reseal_some(struct db *db, bool *end, struct errinfo *err)
 		if (st == ST_OK)
 			st = note_change(db, "rotate_end",
 					 seal_newest(db->seal), err);
+		/* Backups are under keys that are going to leave the file. */
+		if (st == ST_OK && sqlite3_changes(db->writer) > 0)
+			st = db_forget_backups(db, err);
 	}
 	st = db_write_end(db, st, *end, err);
 	if (st == ST_OK) {
@@ -323,6 +326,8 @@ enum status db_reseal(struct db *db, bool *more, struct errinfo *err)
 	bool end = false;
 
 	*more = false;
+	if (db->verify_only)
+		return ST_OK;
 	if (seal_is_stale(db->seal, db->key_path))
 		st = take_up(db, err);
 	if (st != ST_OK || !db->reseal_due)

@@ -193,6 +193,11 @@ enum status db_restore(const struct db_options *opt, const char *file,
 			     "The backup cannot be the database itself.");
 	if (st == ST_OK)
 		st = put_in_place(opt, file, path, pages, name, err);
+	/* The automatic backup is of what was replaced. */
+	if (st == ST_OK && opt->backup_file &&
+	    !same_file(opt->backup_file, file) &&
+	    db_file_kind(opt->backup_file) == DB_FILE_OURS)
+		(void)unlink(opt->backup_file);
 	(void)snprintf(kept, DB_KEPT_MAX, "%.*s", DB_KEPT_MAX - 1, name);
 	db_close(db);
 	return st;

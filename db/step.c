@@ -128,7 +128,7 @@ enum status db_column_text(sqlite3_stmt *s, int col, char *out, size_t cap,
  * they may carry uncleaned gaps back into the WAL. Readers are kept out, so
  * no snapshot can stop the checkpoint. This follows a committed deletion, and
  * a full disk, where it may free enough for the next change. When it fails it
- * is tried again at the next write, and at close and open. */
+ * is tried again at the next write or upkeep, and at close and open. */
 static void empty_wal(struct db *db)
 {
 	int rc;
@@ -144,11 +144,39 @@ static void empty_wal(struct db *db)
 	db->empty_due = rc != SQLITE_OK;
 }
 
+/* After some failures SQLite has rolled back by itself. A rollback without
+ * memory fails and is tried again at the next change. */
+static void roll_back(struct db *db)
+{
+	int rc;
+
+	if (sqlite3_get_autocommit(db->writer))
+		return;
+	rc = sqlite3_step(db->stmt[DB_SQL_ROLLBACK]);
+	db_reset(db->stmt[DB_SQL_ROLLBACK]);
+	if (rc != SQLITE_DONE)
+		log_line(LOG_ERROR, "rollback_failed", "reason=\"%s\"",
+			 sqlite3_errstr(rc));
+}
+
+void db_wipe_due(struct db *db)
+{
+	pthread_mutex_lock(&db->write_lock);
+	if (db->empty_due)
+		empty_wal(db);
+	pthread_mutex_unlock(&db->write_lock);
+}
+
 enum status db_write_begin(struct db *db, bool sync_full, struct errinfo *err)
 {
 	enum status st = ST_OK;
 
+	if (db->verify_only)
+		return err_set(err, ST_VERIFY_ONLY,
+			       "The database is damaged and nothing could be "
+			       "restored; nothing is stored.");
 	pthread_mutex_lock(&db->write_lock);
+	roll_back(db);
 	if (db->empty_due)
 		empty_wal(db);
 	if (db->sync_full != sync_full) {
@@ -171,15 +199,9 @@ enum status db_write_end(struct db *db, enum status st, bool wipe,
 {
 	if (st == ST_OK)
 		st = db_run(db, DB_SQL_COMMIT, "Saving", err);
-	/* After some failures SQLite has rolled back by itself. */
-	if (!sqlite3_get_autocommit(db->writer)) {
-		int rc = sqlite3_step(db->stmt[DB_SQL_ROLLBACK]);
-
-		db_reset(db->stmt[DB_SQL_ROLLBACK]);
-		if (rc != SQLITE_DONE)
-			log_line(LOG_ERROR, "rollback_failed", "reason=\"%s\"",
-				 sqlite3_errstr(rc));
-	}
+	if (st == ST_OK && db->sync_full)
+		db->upkeep.changed = true;
+	roll_back(db);
 	if ((st == ST_OK && wipe) || st == ST_DISK_FULL)
 		empty_wal(db);
 	pthread_mutex_unlock(&db->write_lock);

@@ -30,9 +30,10 @@ enum status db_read_template(struct db *db, sqlite3_stmt *s,
 	return ST_OK;
 }
 
-/* Walks a statement whose parameters are bound; under the reader's lock. */
+/* Walks a statement whose parameters are bound; under the reader's lock. *last
+ * is the number of the last template that was read. */
 static enum status walk(struct db *db, sqlite3_stmt *s, db_template_fn row,
-			void *ctx, struct errinfo *err)
+			void *ctx, int64_t *last, struct errinfo *err)
 {
 	struct db_template_at at;
 	struct face_template t;
@@ -42,6 +43,7 @@ static enum status walk(struct db *db, sqlite3_stmt *s, db_template_fn row,
 
 	while (st == ST_OK && (rc = sqlite3_step(s)) == SQLITE_ROW) {
 		st = db_read_template(db, s, &at, &t, &whole, err);
+		*last = at.row.id;
 		if (st == ST_OK && whole)
 			st = row(ctx, at.row.person_key, at.row.id, &t);
 	}
@@ -51,18 +53,38 @@ static enum status walk(struct db *db, sqlite3_stmt *s, db_template_fn row,
 	return st;
 }
 
+/* A walk ends at a damaged page; the rows behind it are found by beginning anew
+ * at the next number, and the next, and in longer and longer steps once that
+ * has failed for more numbers than a page of pages has rows. */
+static int64_t step_over(int64_t last, int64_t failed)
+{
+	int64_t step = failed - last < 16384 ? 1 : failed - last;
+
+	return failed < INT64_MAX / 4 ? failed + step : INT64_MAX;
+}
+
 enum status db_templates_each(struct db *db, const char *model_id,
 			      db_template_fn row, void *ctx,
 			      struct errinfo *err)
 {
 	sqlite3_stmt *s = db->stmt[DB_SQL_TEMPLATES_EACH];
+	int64_t from = 1, last = 0;
+	struct errinfo why;
 	enum status st;
 
 	pthread_mutex_lock(&db->read_lock);
-	(void)db_bind_text(s, 1, model_id);
-	st = walk(db, s, row, ctx, err);
+	do {
+		err_clear(&why);
+		(void)db_bind_text(s, 1, model_id);
+		(void)sqlite3_bind_int64(s, 2, from);
+		st = walk(db, s, row, ctx, &last, &why);
+		from = last >= from ? last + 1 : step_over(last, from);
+	} while (st == ST_BAD_DATABASE && db->verify_only && from < INT64_MAX);
 	pthread_mutex_unlock(&db->read_lock);
-	return st;
+	if (st == ST_BAD_DATABASE && db->verify_only)
+		return ST_OK;
+	/* row() tells its own failures by itself. */
+	return why.status == ST_OK ? st : err_set(err, st, "%s", why.text);
 }
 
 enum status db_templates_of(struct db *db, int64_t person_key,
@@ -70,12 +92,13 @@ enum status db_templates_of(struct db *db, int64_t person_key,
 			    struct errinfo *err)
 {
 	sqlite3_stmt *s = db->stmt[DB_SQL_TEMPLATES_OF];
+	int64_t last;
 	enum status st;
 
 	pthread_mutex_lock(&db->read_lock);
 	(void)db_bind_text(s, 1, model_id);
 	(void)sqlite3_bind_int64(s, 2, person_key);
-	st = walk(db, s, row, ctx, err);
+	st = walk(db, s, row, ctx, &last, err);
 	pthread_mutex_unlock(&db->read_lock);
 	return st;
 }
@@ -141,6 +164,8 @@ enum status db_template_delete(struct db *db, const char *person_id,
 	if (st == ST_OK)
 		st = db_audit_add(db, by, "template_delete", *person_key,
 				  object, err);
+	if (st == ST_OK)
+		st = db_forget_backups(db, err);
 	return db_write_end(db, st, true, err);
 }
 

@@ -183,6 +183,19 @@ static void print_events(struct srv *srv, FILE *out)
 	}
 }
 
+static void print_condition(struct srv *srv, FILE *out)
+{
+	struct db_condition how;
+
+	db_condition(srv->db, &how);
+	gauge(out, "database_verify_only", how.verify_only,
+	      "1 while a damaged database is only read.");
+	gauge(out, "database_restored", how.restored,
+	      "1 when it was restored from the backup at the last start.");
+	gauge(out, "backup_timestamp_seconds", (double)how.backup_ms / 1e3,
+	      "Unix time of the automatic backup; 0: there is none.");
+}
+
 static double file_bytes(const struct srv *srv, const char *name)
 {
 	char path[CFG_TEXT_MAX + 32];
@@ -244,6 +257,7 @@ void counters_print(struct srv *srv, FILE *out)
 	gauge(out, "gallery_capacity", (double)gallery_capacity(g),
 	      "Templates that fit.");
 	print_events(srv, out);
+	print_condition(srv, out);
 	gauge(out, "database_bytes", file_bytes(srv, "facegate.db"),
 	      "Size of the database file.");
 	gauge(out, "wal_bytes", file_bytes(srv, "facegate.db-wal"),

@@ -19,6 +19,7 @@
 #include "engine.h"
 #include "engine_setup.h"
 #include "heartbeat.h"
+#include "housekeeper.h"
 #include "keystore.h"
 #include "log.h"
 #include "selftest.h"
@@ -265,6 +266,7 @@ static enum status open_floors(const struct config *cfg,
 	struct db_options dbo;
 	float score = 0.0f;
 	size_t loaded = 0;
+	struct db_condition how;
 	int64_t foreign = 0;
 	enum status st;
 
@@ -275,14 +277,21 @@ static enum status open_floors(const struct config *cfg,
 		st = selftest_run(*e, 0, &score, err);
 	supervisor_tell(sup, "STATUS=Opening the database");
 	if (st == ST_OK)
-		st = db_open(&dbo, db, err);
+		st = db_open_or_restore(&dbo, db, err);
 	if (st == ST_OK)
 		st = srv_load_gallery(*e, *db, &loaded, err);
+	if (st == ST_OK)
+		db_condition(*db, &how);
+	if (st == ST_OK && how.verify_only && loaded == 0)
+		st = err_set(err, ST_BAD_DATABASE,
+			     "the database is damaged, there is no backup, "
+			     "and nobody in it can be read");
 	if (st == ST_OK && cfg->first_key)
 		st = make_first_key(cfg, err);
 	if (st == ST_OK)
 		auditwatch_start(watch, cfg, *db, engine_info(*e)->model_id);
-	if (st == ST_OK)
+	/* It counts by walking over every row. */
+	if (st == ST_OK && !how.verify_only)
 		st = db_templates_foreign(*db, engine_info(*e)->model_id,
 					  &foreign, err);
 	if (st == ST_OK && foreign > 0)
@@ -306,6 +315,7 @@ static int serve(const struct config *cfg)
 	struct engine *engine = NULL;
 	struct db *db = NULL;
 	struct srv *srv = NULL;
+	struct housekeeper *keeper = NULL;
 	struct supervisor sup;
 	struct auditwatch watch;
 	struct errinfo err;
@@ -326,7 +336,8 @@ static int serve(const struct config *cfg)
 	mallopt(M_ARENA_MAX, 1);
 	umask(0077);
 	keep_memory_private();
-	if (open_floors(cfg, &sup, &engine, &db, &watch, &srv, &err) == ST_OK) {
+	if (open_floors(cfg, &sup, &engine, &db, &watch, &srv, &err) == ST_OK &&
+	    housekeeper_start(db, &keeper, &err) == ST_OK) {
 		printf("listening on http://%s:%u\n", srv_host(srv),
 		       srv_port(srv));
 		fflush(stdout);
@@ -339,6 +350,7 @@ static int serve(const struct config *cfg)
 		supervisor_tell(&sup, "STATUS=%s", err.text);
 		code = fail(&err, EXIT_CANNOT_START);
 	}
+	housekeeper_stop(keeper);
 	srv_close(srv);
 	db_close(db);
 	engine_close(engine);

@@ -61,6 +61,7 @@ int reply_http_status(enum status st)
 		return 501;
 	case ST_BUSY:
 	case ST_NOT_READY:
+	case ST_VERIFY_ONLY:
 	case ST_DATABASE_BUSY:
 	case ST_NO_MEMORY:
 		return 503;

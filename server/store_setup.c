@@ -26,6 +26,11 @@ void srv_store_options(const struct config *cfg, struct srv_store_paths *paths,
 		       struct db_options *opt)
 {
 	find_key_file(cfg, paths->key_file, sizeof(paths->key_file));
+	(void)snprintf(paths->backup_file, sizeof(paths->backup_file), "%s",
+		       cfg->backup_file);
+	if (strcmp(cfg->backup_file, "auto") == 0)
+		(void)snprintf(paths->backup_file, sizeof(paths->backup_file),
+			       "%s/facegate.backup", cfg->data_dir);
 	*opt = (struct db_options){
 		.dir = cfg->data_dir,
 		.cache_bytes = (size_t)cfg->db_cache_kib * 1024,
@@ -35,5 +40,8 @@ void srv_store_options(const struct config *cfg, struct srv_store_paths *paths,
 		.people_max = cfg->people_max,
 		.doors_max = cfg->doors_max,
 		.key_file = paths->key_file,
+		.backup_file = paths->backup_file[0] ? paths->backup_file
+						     : NULL,
+		.backup_minutes = cfg->backup_minutes,
 	};
 }

@@ -10,11 +10,13 @@
 
 struct srv_store_paths {
 	char key_file[CFG_TEXT_MAX + 32];
+	char backup_file[CFG_TEXT_MAX + 32];
 };
 
 /* opt points into cfg and paths, which must live as long. The key file is
  * key_file or, while that is "auto", the credential facegate-key that systemd
- * hands over, and without one facegate.key in data_dir. */
+ * hands over, and without one facegate.key in data_dir. The backup is
+ * backup_file or, while that is "auto", facegate.backup in data_dir. */
 void srv_store_options(const struct config *cfg, struct srv_store_paths *paths,
 		       struct db_options *opt);
 

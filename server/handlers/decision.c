@@ -136,8 +136,9 @@ enum status decision_log(struct request *r, const struct picture *p,
 	picture_account(r, p, o->match_us);
 	fill_event(&ev, r, p, o, at_ms);
 	st = db_log_add(r->srv->db, &ev, log_id, &r->err);
-	/* A full disk locks nobody out or in; that there is no row is told. */
-	if (st == ST_DISK_FULL) {
+	/* A full disk or a damaged database locks nobody out or in; that there
+	 * is no row is told. */
+	if (st == ST_DISK_FULL || st == ST_VERIFY_ONLY) {
 		log_line(LOG_ERROR, "not_logged", "request=%s decision=%s",
 			 r->id, ev.decision);
 		err_clear(&r->err);

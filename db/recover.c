@@ -1,0 +1,98 @@
+/* The start of a daemon whose database is damaged: the backup takes its place,
+ * or what can be read of it is read and nothing written.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "audit.h"
+#include "files.h"
+#include "internal.h"
+#include "log.h"
+
+static void say_time(const char *file, char out[32])
+{
+	struct stat info;
+	struct tm utc;
+
+	if (stat(file, &info) != 0 || !gmtime_r(&info.st_mtime, &utc) ||
+	    strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
+		(void)snprintf(out, 32, "an unknown time");
+}
+
+static enum status restore(const struct db_options *opt, const char *why,
+			   struct db **out, struct errinfo *err)
+{
+	char kept[DB_KEPT_MAX], made[32];
+	struct db_by by = { NULL, 0 };
+	struct errinfo unnoted;
+	enum status st;
+
+	err_clear(&unnoted);
+	if (!opt->backup_file)
+		return err_set(err, ST_BAD_DATABASE,
+			       "no automatic backup is configured");
+	say_time(opt->backup_file, made);
+	st = db_restore(opt, opt->backup_file, kept, err);
+	if (st == ST_OK)
+		st = db_open(opt, out, err);
+	if (st != ST_OK)
+		return st;
+	(*out)->restored = true;
+	by.now_ms = (int64_t)time(NULL) * 1000;
+	/* A full disk keeps nobody from a start. */
+	if (db_audit_note(*out, &by, "restore", kept, &unnoted) != ST_OK)
+		log_line(LOG_ERROR, "not_audited", "code=%s text=\"%s\"",
+			 status_code(unnoted.status), unnoted.text);
+	log_line(LOG_ERROR, "database_restored",
+		 "backup_of=%s kept=%s text=\"%s What was changed since the "
+		 "backup is lost.\"",
+		 made, kept[0] ? kept : "nothing", why);
+	return ST_OK;
+}
+
+/* A file cannot have become empty or have gone by itself when there is a backup
+ * of it: a new database would turn everybody away without a word. */
+static bool is_lost(const struct db_options *opt, const char *path)
+{
+	return opt->backup_file && db_file_kind(path) == DB_FILE_NONE &&
+	       db_file_kind(opt->backup_file) == DB_FILE_OURS;
+}
+
+enum status db_open_or_restore(const struct db_options *opt, struct db **out,
+			       struct errinfo *err)
+{
+	struct errinfo damage, other;
+	char path[PATH_MAX];
+	enum status st = db_join_path(opt->dir, "facegate.db", path, err);
+
+	*out = NULL;
+	if (st != ST_OK)
+		return st;
+	err_clear(&damage);
+	err_clear(&other);
+	if (is_lost(opt, path))
+		st = err_set(&damage, ST_BAD_DATABASE,
+			     "The database file is gone or empty.");
+	else
+		st = db_open(opt, out, &damage);
+	/* Another program's file, or one of a newer version, is not damaged. */
+	if (st != ST_BAD_DATABASE || db_file_kind(path) == DB_FILE_FOREIGN)
+		goto done;
+	if (restore(opt, damage.text, out, &other) == ST_OK)
+		return ST_OK;
+	if (db_open_damaged(opt, out, NULL) != ST_OK)
+		goto done;
+	log_line(LOG_ERROR, "verify_only",
+		 "text=\"%s Nothing was restored: %s. Those whose rows can be "
+		 "read are verified; nothing is stored.\"",
+		 damage.text, other.text);
+	return ST_OK;
+done:
+	if (st != ST_OK)
+		(void)err_limit(err, st, damage.limit, damage.found, "%s",
+				damage.text);
+	return st;
+}

@@ -1,0 +1,194 @@
+/* See upkeep.h. The backup is copied from the writing connection, a few pages
+ * at a time under the write lock, so that a change waits for milliseconds and
+ * goes into the copy as well; it is checked and synced without the lock.
+ *
+ * An erasure removes the backup, and the copy under way, before it is
+ * committed: so no moment exists at which somebody erased is in one of them,
+ * not even after a power cut. The next backup is made when erasures have ended
+ * for a minute.
+ */
+#include "upkeep.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "files.h"
+#include "internal.h"
+#include "log.h"
+
+#define PAGES_AT_ONCE 64
+#define MINUTE_MS     ((int64_t)60 * 1000)
+#define DAY_MS	      (24 * 60 * MINUTE_MS)
+
+enum status db_upkeep_open(struct db *db, const char *file, int64_t minutes,
+			   struct errinfo *err)
+{
+	struct db_upkeep_state *u = &db->upkeep;
+	char fresh[PATH_MAX];
+	struct stat info;
+	int n;
+
+	if (!file)
+		return ST_OK;
+	u->file = strdup(file);
+	if (!u->file)
+		return err_set(err, ST_NO_MEMORY,
+			       "No memory for the database.");
+	u->minutes = minutes;
+	u->changed = true;
+	u->dropped = true; /* a minute after the start, if there is none */
+	if (db_file_kind(file) == DB_FILE_OURS && stat(file, &info) == 0)
+		u->made_ms = (int64_t)info.st_mtime * 1000;
+	/* What a process that died has left. */
+	n = snprintf(fresh, sizeof fresh, "%s.new", file);
+	if (n > 0 && n < (int)sizeof fresh)
+		db_remove(fresh);
+	return ST_OK;
+}
+
+void db_upkeep_close(struct db *db)
+{
+	if (db->upkeep.phase != UPKEEP_IDLE)
+		db_copy_drop(&db->upkeep.copy);
+	free(db->upkeep.file);
+}
+
+enum status db_forget_backups(struct db *db, struct errinfo *err)
+{
+	struct db_upkeep_state *u = &db->upkeep;
+
+	db_forget_kept(db->dir);
+	if (!u->file)
+		return ST_OK;
+	if (u->phase == UPKEEP_COPIED) {
+		db_copy_drop(&u->copy);
+		u->phase = UPKEEP_IDLE;
+	} else if (u->phase == UPKEEP_CHECKED) {
+		/* Then it cannot be put in its place any more. */
+		db_remove(u->copy.fresh);
+	}
+	u->dropped = true;
+	u->made_ms = 0;
+	if (unlink(u->file) == 0)
+		return db_sync_folder(u->file, err);
+	if (errno == ENOENT)
+		return ST_OK;
+	return db_fail_errno("Removing the backup with what is erased", err);
+}
+
+static bool is_due(struct db_upkeep_state *u, int64_t now_ms)
+{
+	int64_t age = now_ms - u->made_ms, interval = u->minutes * MINUTE_MS;
+
+	if (u->dropped) {
+		u->dropped = false;
+		u->not_before_ms = now_ms + MINUTE_MS;
+	}
+	/* The clock may have been set back meanwhile. */
+	if (u->not_before_ms > now_ms + MINUTE_MS)
+		u->not_before_ms = now_ms + MINUTE_MS;
+	if (now_ms < u->not_before_ms)
+		return false;
+	if (u->made_ms == 0 || age < 0)
+		return true;
+	/* Match log alone is not worth the wear of a copy an hour. */
+	return age >= interval && (u->changed || age >= DAY_MS);
+}
+
+/* Under the write lock. *check: the copy waits for its check. */
+static enum status copy_some(struct db *db, int64_t now_ms, bool *more,
+			     bool *check, struct errinfo *err)
+{
+	struct db_upkeep_state *u = &db->upkeep;
+	enum status st = ST_OK;
+
+	if (u->phase == UPKEEP_IDLE) {
+		if (!is_due(u, now_ms))
+			return ST_OK;
+		u->phase = UPKEEP_COPIED;
+		u->changed = false;
+		st = db_copy_begin(&u->copy, db->writer, u->file, err);
+	}
+	if (st == ST_OK)
+		st = db_copy_step(&u->copy, PAGES_AT_ONCE, more, err);
+	if (st != ST_OK) {
+		db_copy_drop(&u->copy);
+		u->phase = UPKEEP_IDLE;
+	} else if (!*more) {
+		u->phase = UPKEEP_CHECKED;
+		*check = true;
+	}
+	return st;
+}
+
+/* Without the lock until the copy is in its place, or not. */
+static enum status check_copy(struct db *db, int64_t now_ms,
+			      struct errinfo *err)
+{
+	struct db_upkeep_state *u = &db->upkeep;
+	struct errinfo why;
+	enum status st;
+
+	err_clear(&why);
+	st = db_copy_finish(&u->copy, &why);
+	pthread_mutex_lock(&db->write_lock);
+	db_copy_drop(&u->copy);
+	u->phase = UPKEEP_IDLE;
+	if (u->dropped)
+		st = ST_OK; /* its failure too was the erasure's doing */
+	else if (st == ST_OK)
+		u->made_ms = now_ms;
+	pthread_mutex_unlock(&db->write_lock);
+	return st == ST_OK ? ST_OK : err_set(err, st, "%s", why.text);
+}
+
+static enum status keep_backup(struct db *db, int64_t now_ms, bool *more,
+			       struct errinfo *err)
+{
+	bool check = false;
+	enum status st;
+
+	pthread_mutex_lock(&db->write_lock);
+	st = copy_some(db, now_ms, more, &check, err);
+	pthread_mutex_unlock(&db->write_lock);
+	return check ? check_copy(db, now_ms, err) : st;
+}
+
+void db_upkeep(struct db *db, int64_t now_ms, bool *more)
+{
+	struct db_upkeep_state *u = &db->upkeep;
+	struct errinfo err;
+	enum status st;
+
+	*more = false;
+	if (!db->writer)
+		return;
+	err_clear(&err);
+	db_wipe_due(db);
+	if (!u->file)
+		return;
+	st = keep_backup(db, now_ms, more, &err);
+	if (st != ST_OK) {
+		if (st != u->told)
+			log_line(LOG_ERROR, "backup_failed",
+				 "code=%s text=\"%s\"", status_code(st),
+				 err.text);
+		pthread_mutex_lock(&db->write_lock);
+		u->changed = true;
+		u->not_before_ms = now_ms + MINUTE_MS;
+		pthread_mutex_unlock(&db->write_lock);
+		*more = false;
+	}
+	u->told = st;
+}
+
+void db_condition(struct db *db, struct db_condition *out)
+{
+	out->backup_ms = db->upkeep.made_ms;
+	out->verify_only = db->verify_only;
+	out->restored = db->restored;
+}
