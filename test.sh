@@ -13,5 +13,5 @@ need_file /usr/sbin/mosquitto mosquitto
 need_command mosquitto_sub mosquitto-clients
 install_missing
 build "$root/build" -DFACEGATE_TESTS=ON
-exec ctest --test-dir "$root/build" --output-on-failure --no-tests=error \
-    --no-label-summary "$@"
+exec ctest --test-dir "$root/build" -j "$(nproc)" --output-on-failure \
+    --no-tests=error --no-label-summary "$@"
