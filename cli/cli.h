@@ -39,7 +39,8 @@ struct cli {
 	/* what asks a daemon, see client.h */
 	const char *server, *api_key_file, *cacert;
 	/* parameters of the API, as given; the daemon judges them */
-	const char *name, *groups, *mode, *duplicate, *door, *top, *group;
+	const char *name, *search, *groups, *mode, *duplicate, *door, *top,
+		*group;
 	const char *person, *decision, *reason, *from, *to, *min_score;
 	/* enroll */
 	const char *from_folder, *from_csv, *report;

@@ -67,6 +67,7 @@ static const char usage[] =
 	"  --report FILE            enroll many: what became of each picture\n"
 	"  --door ID                verify, identify, logs\n"
 	"  --top N, --group ID      identify\n"
+	"  --search TEXT            people list: whose name or id contains it\n"
 	"  --groups A,B             people add, doors add\n"
 	"  --person ID, --decision WORD, --reason WORD, --from TIME, --to "
 	"TIME,\n"

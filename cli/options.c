@@ -43,6 +43,7 @@ static const struct option options[] = {
 	{ "api-key-file", REMOTE, TEXT, AT(api_key_file), NULL, NULL, 0, 0 },
 	{ "cacert", REMOTE, TEXT, AT(cacert), NULL, NULL, 0, 0 },
 	{ "name", "enroll people", TEXT, AT(name), NULL, NULL, 0, 0 },
+	{ "search", "people", TEXT, AT(search), NULL, NULL, 0, 0 },
 	{ "groups", "people doors", TEXT, AT(groups), NULL, NULL, 0, 0 },
 	{ "mode", "enroll", TEXT, AT(mode), NULL, NULL, 0, 0 },
 	{ "duplicate", "enroll", TEXT, AT(duplicate), NULL, NULL, 0, 0 },

@@ -83,6 +83,7 @@ static enum status list(const struct cli *cli, const struct kind *k,
 {
 	struct client_param params[] = { { "limit", "100" },
 					 { "after", NULL },
+					 { "search", cli->search },
 					 { NULL, NULL } };
 	const struct client_request q = { .method = "GET",
 					  .path = k->path,

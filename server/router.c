@@ -15,6 +15,7 @@ static const char *const identify_params[] = { "door_id", "top", "group",
 					       NULL };
 static const char *const page_params[] = { "limit", "after", NULL };
 static const char *const audit_params[] = { "limit", "before", NULL };
+static const char *const people_params[] = { "limit", "after", "search", NULL };
 static const char *const log_params[] = { "person_id", "door_id", "decision",
 					  "reason",    "from",	  "to",
 					  "min_score", "before",  "after",
@@ -40,7 +41,7 @@ static const struct route routes[] = {
 	  handle_compare },
 	{ "POST", "/detect", ROLE_ANY, true, false, BODY_PICTURES, none,
 	  handle_detect },
-	{ "GET", "/people", KIOSK, true, false, BODY_NONE, page_params,
+	{ "GET", "/people", KIOSK, true, false, BODY_NONE, people_params,
 	  handle_people },
 	{ "GET", "/people/{person_id}", KIOSK, true, false, BODY_NONE, none,
 	  handle_person },

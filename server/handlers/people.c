@@ -6,11 +6,13 @@
 #include "credential.h"
 #include "document.h"
 #include "enrolment.h"
+#include "fold.h"
 #include "handlers/handlers.h"
 #include "srv.h"
 #include "reply.h"
 
 #define PAGE_MAX 100
+#define SCAN_MAX 1000 /* people that one search looks at */
 
 static json_t *time_or_null(int64_t ms)
 {
@@ -58,38 +60,86 @@ static void answer_person(struct request *r, const char *id, int http_status)
 		reply_header(r, "Location", where);
 }
 
+/* What GET /people asks for, and how far it has come. */
+struct listing {
+	const struct fold *what; /* NULL: everybody */
+	int64_t limit;
+	char after[PERSON_ID_MAX + 1];
+	bool more; /* there may be */
+};
+
+static bool fits(const struct db_person *p, const struct fold *what)
+{
+	return what == NULL || fold_contains(p->name, what) ||
+	       fold_contains(p->id, what);
+}
+
+/* Names are encrypted one by one, so there is no index of them: a search reads
+ * row after row, a page at a time so that doors get in between, and gives the
+ * cursor back when it has looked at SCAN_MAX. */
+static enum status list_people(struct request *r, struct listing *l,
+			       json_t *list)
+{
+	size_t ask = l->what ? PAGE_MAX : (size_t)l->limit;
+	size_t left = l->what ? SCAN_MAX : ask, n;
+	struct db_person *page = request_page(r, (int64_t)ask, sizeof(*page));
+	enum status st = page ? ST_OK : ST_NO_MEMORY;
+
+	l->more = true;
+	while (st == ST_OK && l->more && left > 0 &&
+	       json_array_size(list) < (size_t)l->limit) {
+		st = db_people_list(r->srv->db, l->after, page, ask, &n,
+				    &r->err);
+		if (st != ST_OK)
+			break;
+		l->more = n == ask;
+		left -= ask;
+		for (size_t i = 0; i < n; i++) {
+			if (json_array_size(list) == (size_t)l->limit) {
+				l->more = true;
+				break;
+			}
+			memcpy(l->after, page[i].id, sizeof(l->after));
+			if (fits(&page[i], l->what))
+				json_array_append_new(list,
+						      person_json(&page[i]));
+		}
+	}
+	free(page);
+	return st;
+}
+
 void handle_people(struct request *r, unsigned slot)
 {
 	const char *after = request_param(r, "after");
-	struct db_person *page = NULL;
-	int64_t limit = 0;
-	size_t n = 0;
+	const char *search = request_param(r, "search");
+	struct fold what;
+	struct listing l = { .what = search ? &what : NULL };
 	json_t *list;
-	enum status st = request_int(r, "limit", 1, PAGE_MAX, 50, &limit);
+	enum status st = request_int(r, "limit", 1, PAGE_MAX, 50, &l.limit);
 
 	(void)slot;
 	if (st == ST_OK && after != NULL && !request_id_ok(after))
 		st = err_set(&r->err, ST_BAD_REQUEST,
 			     "after must be a person_id");
-	if (st == ST_OK) {
-		page = request_page(r, limit, sizeof(*page));
-		st = page ? ST_OK : ST_NO_MEMORY;
-	}
-	if (st == ST_OK)
-		st = db_people_list(r->srv->db, after ? after : "", page,
-				    (size_t)limit, &n, &r->err);
-	if (st != ST_OK) {
-		free(page);
-		reply_problem(r, NULL);
-		return;
-	}
+	if (st == ST_OK && search != NULL &&
+	    (!request_name_ok(search) || !fold_set(&what, search)))
+		st = err_set(&r->err, ST_BAD_REQUEST,
+			     "search must have at most %d bytes and no control "
+			     "characters",
+			     PERSON_NAME_MAX);
+	(void)snprintf(l.after, sizeof(l.after), "%s",
+		       st == ST_OK && after != NULL ? after : "");
 	list = json_array();
-	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, person_json(&page[i]));
-	/* A full page may have a successor; its last id is the cursor. */
-	reply_page(r, "people", list,
-		   n == (size_t)limit ? json_string(page[n - 1].id) : NULL);
-	free(page);
+	if (st == ST_OK)
+		st = list_people(r, &l, list);
+	if (st == ST_OK) {
+		reply_page(r, "people", list,
+			   l.more ? json_string(l.after) : NULL);
+	} else {
+		json_decref(list);
+		reply_problem(r, NULL);
+	}
 }
 
 void handle_person(struct request *r, unsigned slot)

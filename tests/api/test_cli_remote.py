@@ -122,6 +122,8 @@ class Lists(Remote):
                                 {"Content-Type": "application/json"})
         self.assertEqual(len(self.json_of("people", "list")["people"]), 102)
         self.assertEqual(self.ask("people", "list").stdout.count("\n"), 102)
+        self.assertEqual(self.ask("people", "list", "--search=bAR").stdout, "obama  1    Barack\n")
+        self.assertEqual(self.ask("people", "list", "--search", "p10").stdout, "p100  0    \n")
 
     def test_doors_from_first_to_last(self):
         rules = '{"target_fmr":1e-5,"windows":[{"days":["mon"],"from":"08:00","to":"18:00"}]}'

@@ -1,8 +1,10 @@
 """People without pictures, what is known of them, and their templates."""
 
+import http.client
 import json
 import os
 import unittest
+import urllib.parse
 
 from daemon import Daemon, add_key, multipart, small_face
 
@@ -44,6 +46,22 @@ class People(unittest.TestCase):
         plain = self.send("POST", "/people", {"person_id": "p-2"}).json
         self.assertEqual([plain[k] for k in ("name", "groups", "valid_from", "valid_until", "card",
                                              "metadata")], ["", [], None, None, None, {}])
+
+    def test_people_are_found_by_name_or_id_letters_case_apart(self):
+        for i, name in (("a-1", "Zoë Ångström"), ("a-2", "ZOË"), ("b-1", "Иван"), ("zo.x", ""),
+                        ("c", "100% [a] _")):
+            self.send("POST", "/people", {"person_id": i, "name": name})
+        for search, ids in (("zoË", ["a-1", "a-2"]), ("ZO", ["a-1", "a-2", "zo.x"]),
+                            ("ивАН", ["b-1"]), ("A-", ["a-1", "a-2"]), ("å", ["a-1"]), ("% [A] _", ["c"]),
+                            ("%", ["c"]), ("", ["a-1", "a-2", "b-1", "c", "zo.x"]), ("zoe", [])):
+            r = self.d.get("/people?search=" + urllib.parse.quote(search)).json
+            self.assertEqual(([p["person_id"] for p in r["people"]], r["next"]), (ids, None), search)
+        r = self.d.get("/people?search=zo&limit=2").json
+        self.assertEqual(([p["person_id"] for p in r["people"]], r["next"]), (["a-1", "a-2"], "a-2"))
+        r = self.d.get("/people?search=zo&limit=2&after=a-2").json
+        self.assertEqual(([p["person_id"] for p in r["people"]], r["next"]), (["zo.x"], None))
+        for bad in ("%00", "%0A", "x" * 129, "%FF"):
+            self.assertEqual(self.d.get("/people?search=" + bad).status, 400, bad)
 
     def test_a_patch_changes_what_it_names(self):
         self.send("POST", "/people", {"person_id": "p", "name": "One", "groups": ["a"],
@@ -161,6 +179,23 @@ class People(unittest.TestCase):
         self.assertEqual((j["decision"], j["reason"]), ("deny", "no_templates"))
         self.assertEqual(self.d.get("/people/p").json["templates"], 0)
         self.assertEqual(self.d.get("/readyz").json["templates"], 0)
+
+
+class ManyPeople(unittest.TestCase):
+    def test_one_search_looks_at_a_thousand_people_and_goes_on(self):
+        with Daemon() as d:
+            c = http.client.HTTPConnection("127.0.0.1", d.port, timeout=60)
+            for i in range(1050):
+                name = "Last" if i == 1049 else "First" if i == 0 else ""
+                c.request("POST", "/people", json.dumps({"person_id": f"p{i:04}", "name": name}), JSON)
+                c.getresponse().read()
+            c.close()
+            page = d.get("/people?search=last").json
+            self.assertEqual((page["people"], page["next"]), ([], "p0999"))
+            page = d.get("/people?search=last&after=p0999").json
+            self.assertEqual(([p["name"] for p in page["people"]], page["next"]), (["Last"], None))
+            page = d.get("/people?search=ST").json
+            self.assertEqual([p["name"] for p in page["people"]], ["First"])
 
 
 if __name__ == "__main__":
