@@ -26,7 +26,8 @@ FROM scratch
 COPY --from=build /image/ /
 ENV FACEGATE_LISTEN=0.0.0.0:8080 \
     FACEGATE_DATA_DIR=/var/lib/facegate \
-    FACEGATE_MODELS_DIR=/usr/share/facegate/models
+    FACEGATE_MODELS_DIR=/usr/share/facegate/models \
+    LD_BIND_NOW=1
 USER 65532:65532
 VOLUME /var/lib/facegate
 EXPOSE 8080

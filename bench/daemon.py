@@ -21,6 +21,7 @@ class Daemon:
         keys = {"listen": "127.0.0.1:0", "data_dir": self.folder, "models_dir": inputs.MODELS,
                 "log_level": "error", "workers": 2, **keys}
         environment = {k: v for k, v in os.environ.items() if not k.startswith("FACEGATE")}
+        environment["LD_BIND_NOW"] = "1"  # as the unit and the image start it
         start = time.monotonic()
         self.process = subprocess.Popen(
             [os.path.join(inputs.BUILD, "facegated")] + [f"--{k}={v}" for k, v in keys.items()],

@@ -1,6 +1,5 @@
 /* facegated: builds the floors in order, waits for a signal, and takes them
  * down in reverse. */
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +21,7 @@
 #include "housekeeper.h"
 #include "keystore.h"
 #include "log.h"
+#include "resident.h"
 #include "selftest.h"
 #include "server.h"
 #include "store_setup.h"
@@ -332,12 +332,13 @@ static int serve(const struct config *cfg)
 	sigaddset(&stop, SIGINT);
 	pthread_sigmask(SIG_BLOCK, &stop, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	/* One heap for all threads: separate ones only hold on to memory. */
-	mallopt(M_ARENA_MAX, 1);
+	resident_frugal_heap();
+	resident_drop_libraries();
 	umask(0077);
 	keep_memory_private();
 	if (open_floors(cfg, &sup, &engine, &db, &watch, &srv, &err) == ST_OK &&
 	    housekeeper_start(db, &keeper, &err) == ST_OK) {
+		resident_drop_libraries();
 		printf("listening on http://%s:%u\n", srv_host(srv),
 		       srv_port(srv));
 		fflush(stdout);

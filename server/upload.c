@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -54,16 +55,20 @@ void upload_init(void *mem, size_t ring_bytes, struct upload **out)
 	struct upload *u = mem;
 	pthread_condattr_t attr;
 
-	/* None of these can fail with these arguments on Linux. */
-	memset(u, 0, sizeof(*u));
+	/* Not the buffers behind it: those of slots that are never needed at
+	 * once stay out of memory. */
+	memset(u, 0, offsetof(struct upload, body));
 	u->body.pictures.bytes = (uint8_t *)(u + 1);
 	u->body.pictures.size = ring_bytes;
+	/* None of these can fail with these arguments on Linux. */
 	pthread_mutex_init(&u->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&u->changed, &attr);
 	pthread_condattr_destroy(&attr);
 	err_clear(&u->body.err);
+	paramstore_reset(&u->body.params);
+	picring_reset(&u->body.pictures);
 	jsonmembers_init(malloc);
 	*out = u;
 }

@@ -10,7 +10,7 @@ import unittest
 
 from daemon import JPEG, Daemon, face, sanitized, small_face, wait_for
 
-RSS_MAX_KIB = 16 << 10
+RSS_MAX_KIB = 14 << 10
 
 
 def in_threads(count, work):
