@@ -8,6 +8,7 @@ help:
 	@echo "make build   the daemon and the tool: build/facegated, build/facegate"
 	@echo "make quick   the tests of a few seconds"
 	@echo "make test    every test"
+	@echo "make endure  500 kills and 500 power cuts of a daemon at work: an hour"
 	@echo "make asan    every test of the programs under ASan and UBSan"
 	@echo "make bench   measure against other runtimes: docs/performance.md"
 	@echo "make bench-levels   time the engine at every kernel level"
@@ -30,6 +31,11 @@ quick: tests-built
 
 test:
 	./test.sh
+
+endure: tests-built
+	CUTS=500 CK_RUN_SUITE=db_faults $(BUILD)/test_db
+	KILLS=500 CUTS=500 ctest --test-dir $(BUILD) -R '^api_kill$$' \
+	    --timeout 7200 --output-on-failure
 
 asan:
 	$(CMAKE) -B build-asan -DFACEGATE_SANITIZE=address,undefined
@@ -68,4 +74,4 @@ run:
 clean:
 	rm -rf build build-*
 
-.PHONY: help build tests-built quick test asan bench bench-levels size deb fmt run clean
+.PHONY: help build tests-built quick test endure asan bench bench-levels size deb fmt run clean

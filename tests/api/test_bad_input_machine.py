@@ -1,6 +1,6 @@
 """Bad input, part 3: what the machine does to the daemon. Each test is a row of the
-table in docs/threat-model.md, by its number. Rows 46 and 47 are in test_seal and
-test_kill, row 48, the power cut, in tests/unit/db/test_db_faults.c."""
+table in docs/threat-model.md, by its number. Row 46 is in test_seal, rows 47 and
+48, kill and power cut, are in test_kill."""
 
 import os
 import resource

@@ -3,7 +3,10 @@
  * the file $FAULTS/clock holds the seconds by which the wall clock is wrong.
  * Who finds $FAULTS/hang takes it away and decodes no picture before $FAULTS/go
  * exists; while $FAULTS/black exists pictures are black, and while
- * $FAULTS/silent does the network thread stands still. */
+ * $FAULTS/silent does the network thread stands still. While there is a folder
+ * $FAULTS/synced, a sync writes nothing to the disk but a copy of the file as
+ * it then is into that folder, named by the file's inode: what a power cut
+ * right after it would leave. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -58,6 +61,45 @@ static int full(int fd)
 		void *data;                                                    \
 		type;                                                          \
 	} real = { dlsym(RTLD_NEXT, name) }
+
+/* Whether the copy was made; whole or not at all, also when the process is
+ * killed meanwhile. Read by the same descriptor: closing another one of the
+ * same file would drop SQLite's locks. */
+static int keep_synced(int fd)
+{
+	char name[560], part[600], buf[65536], folder[512];
+	struct stat info;
+	off64_t at = 0;
+	ssize_t n;
+	int out;
+
+	if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) ||
+	    !there("synced") || pread64(fd, buf, 1, 0) < 0)
+		return 0;
+	(void)snprintf(name, sizeof name, "%s/%llu", path_of("synced", folder),
+		       (unsigned long long)info.st_ino);
+	(void)snprintf(part, sizeof part, "%s.new", name);
+	out = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (out < 0)
+		abort();
+	for (; (n = pread64(fd, buf, sizeof buf, at)) > 0; at += n)
+		if (syscall(SYS_write, out, buf, n) != n)
+			abort();
+	if (n < 0 || rename(part, name) != 0)
+		abort();
+	close(out);
+	return 1;
+}
+
+int fsync(int fd)
+{
+	return keep_synced(fd) ? 0 : (int)syscall(SYS_fsync, fd);
+}
+
+int fdatasync(int fd)
+{
+	return keep_synced(fd) ? 0 : (int)syscall(SYS_fdatasync, fd);
+}
 
 ssize_t write(int fd, const void *buf, size_t n)
 {
