@@ -14,8 +14,8 @@ FROM debian:12-slim AS build
 RUN apt-get update && \
     apt-get install -y --no-install-recommends \
         ca-certificates cmake gcc libc6-dev libcurl4-gnutls-dev \
-        libjansson-dev libjpeg62-turbo-dev libmicrohttpd-dev \
-        libmosquitto-dev libsodium-dev libsqlite3-dev make nettle-dev \
+        libgnutls28-dev libjansson-dev libjpeg62-turbo-dev \
+        libmicrohttpd-dev libmosquitto-dev libsodium-dev libsqlite3-dev make nettle-dev \
         pkg-config && \
     rm -rf /var/lib/apt/lists/*
 WORKDIR /src

@@ -23,6 +23,7 @@ need_build_tools() {
     need_command make make
     need_command pkg-config pkg-config
     need_library libmicrohttpd libmicrohttpd-dev
+    need_library gnutls libgnutls28-dev
     need_library jansson libjansson-dev
     need_library nettle nettle-dev
     need_library sqlite3 libsqlite3-dev

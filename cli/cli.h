@@ -37,7 +37,7 @@ struct cli {
 	/* audit verify */
 	const char *anchor;
 	/* what asks a daemon, see client.h */
-	const char *server, *api_key_file, *cacert;
+	const char *server, *api_key_file, *cacert, *cert, *key;
 	/* parameters of the API, as given; the daemon judges them */
 	const char *name, *search, *groups, *mode, *duplicate, *door, *top,
 		*group;

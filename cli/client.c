@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tls.h"
+
 #define FILE_MAX_BYTES	 (64u << 20)
 #define ANSWER_MAX_BYTES (8u << 20)
 #define KEY_CHARS_MAX	 256
@@ -15,9 +17,10 @@
 
 struct client {
 	CURL *curl;
-	char base[512];		      /* without a slash at its end */
-	char key[KEY_CHARS_MAX + 16]; /* the header's line, or empty */
-	const char *cacert;
+	char base[512];			      /* without a slash at its end */
+	char key[KEY_CHARS_MAX + 16];	      /* the header's line, or empty */
+	const char *cacert, *cert, *cert_key; /* files, or NULL */
+	char pin[TLS_PIN_CHARS + 1];	      /* the server's key, or empty */
 	char why[CURL_ERROR_SIZE];
 	/* the answer that is being read */
 	FILE *text, *stream;
@@ -69,12 +72,15 @@ enum status client_read(const char *path, struct client_file *out,
 /* ---- the server and the key ---- */
 
 /* The daemon of this configuration. One that listens everywhere is asked on
- * loopback. */
-static enum status default_base(const char *listen, char *out, size_t room,
+ * loopback, where no certificate has its name: its key must be the configured
+ * one instead. */
+static enum status default_base(struct client *c, const struct config *cfg,
 				struct errinfo *err)
 {
 	static const char any4[] = "0.0.0.0:", any6[] = "[::]:";
+	const char *listen = cfg->listen;
 	const char *colon = strrchr(listen, ':');
+	const char *scheme = cfg->tls_cert[0] ? "https" : "http";
 	char *end = NULL;
 	unsigned long port = colon ? strtoul(colon + 1, &end, 10) : 0;
 
@@ -83,13 +89,15 @@ static enum status default_base(const char *listen, char *out, size_t room,
 			       "listen: needs an address and a port that is "
 			       "not 0 to be asked at");
 	if (strncmp(listen, any4, strlen(any4)) == 0)
-		snprintf(out, room, "http://127.0.0.1:%s",
+		snprintf(c->base, sizeof(c->base), "%s://127.0.0.1:%s", scheme,
 			 listen + strlen(any4));
 	else if (strncmp(listen, any6, strlen(any6)) == 0)
-		snprintf(out, room, "http://[::1]:%s", listen + strlen(any6));
+		snprintf(c->base, sizeof(c->base), "%s://[::1]:%s", scheme,
+			 listen + strlen(any6));
 	else
-		snprintf(out, room, "http://%s", listen);
-	return ST_OK;
+		snprintf(c->base, sizeof(c->base), "%s://%s", scheme, listen);
+	return cfg->tls_cert[0] ? tls_file_pin(cfg->tls_cert, c->pin, err)
+				: ST_OK;
 }
 
 static enum status choose_base(struct client *c, const struct cli *cli,
@@ -100,8 +108,7 @@ static enum status choose_base(struct client *c, const struct cli *cli,
 	int n;
 
 	if (server == NULL || *server == '\0')
-		return default_base(cli->cfg.listen, c->base, sizeof(c->base),
-				    err);
+		return default_base(c, &cli->cfg, err);
 	n = snprintf(c->base, sizeof(c->base), "%s%s",
 		     strstr(server, "://") ? "" : "http://", server);
 	if (n < 0 || (size_t)n >= sizeof(c->base))
@@ -158,7 +165,13 @@ enum status client_open(const struct cli *cli, struct client **out,
 	if (c->curl == NULL)
 		goto done;
 	c->cacert = cli->cacert;
-	st = choose_base(c, cli, err);
+	c->cert = cli->cert;
+	c->cert_key = cli->key;
+	if ((c->cert == NULL) != (c->cert_key == NULL))
+		st = err_set(err, ST_BAD_CONFIG,
+			     "--cert and --key go together");
+	else
+		st = choose_base(c, cli, err);
 	if (st == ST_OK)
 		st = choose_key(c, cli, err);
 done:
@@ -268,6 +281,11 @@ static enum status no_answer(struct client *c, CURLcode code,
 			       c->base, why);
 	case CURLE_WRITE_ERROR:
 		return err_set(err, ST_IO_ERROR, "cannot write the output");
+	case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
+		return err_set(err, ST_IO_ERROR,
+			       "what answers at %.100s has not the key of "
+			       "tls_cert",
+			       c->base);
 	default:
 		return err_set(err, ST_IO_ERROR, "%.80s: %.100s", c->base, why);
 	}
@@ -350,6 +368,22 @@ done:
 	return st;
 }
 
+static void set_trust(struct client *c)
+{
+	if (c->cacert != NULL)
+		curl_easy_setopt(c->curl, CURLOPT_CAINFO, c->cacert);
+	if (c->cert != NULL) {
+		curl_easy_setopt(c->curl, CURLOPT_SSLCERT, c->cert);
+		curl_easy_setopt(c->curl, CURLOPT_SSLKEY, c->cert_key);
+	}
+	if (c->pin[0] != '\0' && c->cacert == NULL) {
+		/* Nothing else is checked then, and nothing else need be. */
+		curl_easy_setopt(c->curl, CURLOPT_PINNEDPUBLICKEY, c->pin);
+		curl_easy_setopt(c->curl, CURLOPT_SSL_VERIFYPEER, 0l);
+		curl_easy_setopt(c->curl, CURLOPT_SSL_VERIFYHOST, 0l);
+	}
+}
+
 enum status client_send(struct client *c, const struct client_request *q,
 			struct client_reply *reply, struct errinfo *err)
 {
@@ -382,8 +416,7 @@ enum status client_send(struct client *c, const struct client_request *q,
 	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, SILENCE_S);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, c);
-	if (c->cacert != NULL)
-		curl_easy_setopt(curl, CURLOPT_CAINFO, c->cacert);
+	set_trust(c);
 	if (c->key[0] != '\0')
 		head = curl_slist_append(head, c->key);
 	if (q->accept != NULL) {

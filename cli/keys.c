@@ -11,9 +11,32 @@
 #include "engine_setup.h"
 #include "keystore.h"
 #include "store_setup.h"
+#include "tls.h"
 
 /* A daemon looks at its key file every second. */
 #define DAEMON_TRIES 300
+
+static enum status add_certificate(const struct cli *cli, enum role role,
+				   const char *label, struct errinfo *err)
+{
+	uint8_t hash[KEY_HASH_BYTES];
+	char id[KEY_ID_CHARS + 1];
+	enum status st = tls_file_fingerprint(cli->cert, hash, err);
+
+	if (st == ST_OK)
+		st = keystore_add_certificate(
+			cli->cfg.data_dir, (size_t)cli->cfg.keys_max, role,
+			label, srv_wall_ms(), hash, id, err);
+	if (st != ST_OK)
+		return st;
+	if (cli->json)
+		cli_print_json(json_pack("{s:n, s:s, s:s, s:o}", "key", "id",
+					 id, "role", cli->role, "label",
+					 cli_text(label)));
+	else
+		printf("%s\n", id);
+	return ST_OK;
+}
 
 static enum status add(const struct cli *cli, struct errinfo *err)
 {
@@ -25,6 +48,8 @@ static enum status add(const struct cli *cli, struct errinfo *err)
 	if (cli->role == NULL || !keystore_role_named(cli->role, &role))
 		return err_set(err, ST_BAD_CONFIG,
 			       "--role must be door, kiosk, auditor or admin");
+	if (cli->cert != NULL)
+		return add_certificate(cli, role, label, err);
 	st = keystore_add(cli->cfg.data_dir, (size_t)cli->cfg.keys_max, role,
 			  label, srv_wall_ms(), text, err);
 	if (st != ST_OK)
@@ -62,12 +87,14 @@ static enum status list(const struct cli *cli, struct errinfo *err)
 		cli_time(k->created_ms, at);
 		json_array_append_new(
 			array,
-			json_pack("{s:s, s:s, s:s, s:o}", "id", k->id, "role",
-				  keystore_role_word(k->role), "created_at", at,
+			json_pack("{s:s, s:s, s:s, s:s, s:o}", "id", k->id,
+				  "role", keystore_role_word(k->role), "kind",
+				  keystore_kind_word(k->kind), "created_at", at,
 				  "label", cli_text(k->label)));
 		if (!cli->json)
-			printf("%s  %-7s  %s  %s\n", k->id,
-			       keystore_role_word(k->role), at, k->label);
+			printf("%s  %-7s  %-11s  %s  %s\n", k->id,
+			       keystore_role_word(k->role),
+			       keystore_kind_word(k->kind), at, k->label);
 	}
 	if (cli->json)
 		cli_print_json(json_pack("{s:o}", "keys", array));

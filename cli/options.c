@@ -42,6 +42,8 @@ static const struct option options[] = {
 	{ "server", REMOTE, TEXT, AT(server), NULL, NULL, 0, 0 },
 	{ "api-key-file", REMOTE, TEXT, AT(api_key_file), NULL, NULL, 0, 0 },
 	{ "cacert", REMOTE, TEXT, AT(cacert), NULL, NULL, 0, 0 },
+	{ "cert", REMOTE " keys", TEXT, AT(cert), NULL, NULL, 0, 0 },
+	{ "key", REMOTE, TEXT, AT(key), NULL, NULL, 0, 0 },
 	{ "name", "enroll people", TEXT, AT(name), NULL, NULL, 0, 0 },
 	{ "search", "people", TEXT, AT(search), NULL, NULL, 0, 0 },
 	{ "groups", "people doors", TEXT, AT(groups), NULL, NULL, 0, 0 },

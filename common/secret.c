@@ -2,8 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,32 +31,51 @@ static enum status read_line(int fd, const char *key, const char *file,
 	return ST_OK;
 }
 
-enum status secret_read(const char *key, const char *file,
-			char out[SECRET_MAX + 1], struct errinfo *err)
+bool secret_path(const char *file, char out[PATH_MAX])
 {
 	const char *folder = getenv("CREDENTIALS_DIRECTORY");
 	bool credential = strchr(file, '/') == NULL && folder != NULL;
+
+	(void)snprintf(out, PATH_MAX, "%s%s%s", credential ? folder : "",
+		       credential ? "/" : "", file);
+	return credential;
+}
+
+int secret_open(const char *key, const char *file, mode_t forbidden,
+		struct stat *info, struct errinfo *err)
+{
 	char path[PATH_MAX];
-	struct stat info;
-	enum status st;
+	bool credential = secret_path(file, path);
+	struct stat own;
 	int fd;
 
-	(void)snprintf(path, sizeof(path), "%s%s%s", credential ? folder : "",
-		       credential ? "/" : "", file);
+	info = info ? info : &own;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0 || fstat(fd, &info) != 0)
-		st = err_set(err, ST_BAD_CONFIG, "%s: %.100s: %s", key, file,
-			     strerror(errno));
-	else if (!S_ISREG(info.st_mode))
-		st = err_set(err, ST_BAD_CONFIG,
-			     "%s: %.100s is not a regular file", key, file);
-	else if (!credential && (info.st_mode & 077) != 0)
-		st = err_set(err, ST_BAD_CONFIG,
-			     "%s: others may read %.80s; chmod 0400 it", key,
-			     file);
+	if (fd < 0 || fstat(fd, info) != 0)
+		err_set(err, ST_BAD_CONFIG, "%s: %.100s: %s", key, file,
+			strerror(errno));
+	else if (!S_ISREG(info->st_mode))
+		err_set(err, ST_BAD_CONFIG, "%s: %.100s is not a regular file",
+			key, file);
+	else if (!credential && (info->st_mode & forbidden) != 0)
+		err_set(err, ST_BAD_CONFIG,
+			"%s: others may read %.80s; chmod 0400 it", key, file);
 	else
-		st = read_line(fd, key, file, out, err);
+		return fd;
 	if (fd >= 0)
 		close(fd);
+	return -1;
+}
+
+enum status secret_read(const char *key, const char *file,
+			char out[SECRET_MAX + 1], struct errinfo *err)
+{
+	int fd = secret_open(key, file, 077, NULL, err);
+	enum status st;
+
+	if (fd < 0)
+		return ST_BAD_CONFIG;
+	st = read_line(fd, key, file, out, err);
+	close(fd);
 	return st;
 }

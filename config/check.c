@@ -11,6 +11,22 @@ static bool is_set(const char *text)
 	return text[0] != '\0';
 }
 
+static enum status check_tls(const struct config *cfg, struct errinfo *err)
+{
+	if (is_set(cfg->tls_cert) != is_set(cfg->tls_key))
+		return err_set(err, ST_BAD_CONFIG,
+			       "tls_cert and tls_key go together");
+	if (is_set(cfg->tls_client_ca) && !is_set(cfg->tls_cert))
+		return err_set(err, ST_BAD_CONFIG,
+			       "tls_client_ca: cannot take effect without "
+			       "tls_cert");
+	if (cfg->tls_client_required && !is_set(cfg->tls_client_ca))
+		return err_set(err, ST_BAD_CONFIG,
+			       "tls_client_required: cannot take effect "
+			       "without tls_client_ca");
+	return ST_OK;
+}
+
 static enum status check_events(const struct config *cfg, struct errinfo *err)
 {
 	bool url_ok = strncmp(cfg->webhook_url, "http://", 7) == 0 ||
@@ -73,5 +89,7 @@ enum status cfg_check(const struct config *cfg, struct errinfo *err)
 			       "connections_max, %lld",
 			       (long long)cfg->queue_max,
 			       (long long)cfg->connections_max);
+	if (check_tls(cfg, err) != ST_OK)
+		return ST_BAD_CONFIG;
 	return check_events(cfg, err);
 }

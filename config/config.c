@@ -35,6 +35,17 @@ struct key {
 static const struct key keys[] = {
 	KEY(listen, TYPE_TEXT, 0, 0, "127.0.0.1:8080",
 	    "Address and port to listen on; port 0 picks a free one."),
+	KEY(tls_cert, TYPE_OPTIONAL, 0, 0, "",
+	    "PEM file of a certificate and its chain: TLS alone is spoken "
+	    "then; empty: plain HTTP."),
+	KEY(tls_key, TYPE_OPTIONAL, 0, 0, "",
+	    "PEM file of its private key, closed to others; a name without a "
+	    "slash is a systemd credential."),
+	KEY(tls_client_ca, TYPE_OPTIONAL, 0, 0, "",
+	    "PEM file of certificates that clients' certificates must come "
+	    "from; empty: none is asked for."),
+	KEY(tls_client_required, TYPE_BOOL, 0, 0, "false",
+	    "Let in no connection without a client's certificate."),
 	KEY(data_dir, TYPE_TEXT, 0, 0, "data",
 	    "Folder of the database; it must exist."),
 	KEY(key_file, TYPE_TEXT, 0, 0, "auto",

@@ -10,9 +10,12 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "connection.h"
 #include "engine_setup.h"
 #include "log.h"
 #include "router.h"
+#include "srv.h"
+#include "tls.h"
 
 /* Pairs of address and key that have failed lately. When the table is full the
  * one that failed longest ago goes. */
@@ -228,6 +231,8 @@ static bool on_loopback(const char *host)
  * lead here count. */
 static enum status check_keyless(struct request *r)
 {
+	const char *scheme = r->srv->tls ? "https://" : "http://";
+	size_t n = strlen(scheme);
 	const char *host = MHD_lookup_connection_value(r->connection,
 						       MHD_HEADER_KIND, "Host");
 	const char *origin = MHD_lookup_connection_value(
@@ -238,18 +243,38 @@ static enum status check_keyless(struct request *r)
 			       "without keys only localhost is served, by that "
 			       "name");
 	if (origin != NULL &&
-	    (host == NULL || strncasecmp(origin, "http://", 7) != 0 ||
-	     strcasecmp(origin + 7, host) != 0))
+	    (host == NULL || strncasecmp(origin, scheme, n) != 0 ||
+	     strcasecmp(origin + n, host) != 0))
 		return err_set(&r->err, ST_NO_KEY,
 			       "without keys no other site's page is served");
 	r->role = ROLE_ADMIN;
 	return ST_OK;
 }
 
+static bool has_certificate(struct request *r)
+{
+	uint8_t hash[TLS_FINGERPRINT_BYTES];
+
+	return connection_fingerprint(r->connection, hash);
+}
+
+static const struct keystore_key *by_certificate(const struct auth *a,
+						 struct request *r)
+{
+	uint8_t hash[TLS_FINGERPRINT_BYTES];
+
+	return connection_fingerprint(r->connection, hash)
+		       ? keystore_certificate(a->keys, a->count, hash)
+		       : NULL;
+}
+
+/* text is the key, NULL when the connection's certificate is to be it. */
 static enum status check_key(struct auth *a, struct request *r,
 			     const char *text)
 {
-	const struct keystore_key *k = keystore_named(a->keys, a->count, text);
+	const struct keystore_key *k = text ? keystore_named(a->keys, a->count,
+							     text)
+					    : by_certificate(a, r);
 	const char *id = k ? k->id : "";
 	uint8_t address[16];
 	struct failure *f;
@@ -260,9 +285,11 @@ static enum status check_key(struct auth *a, struct request *r,
 	if (r->retry_s > 0)
 		return err_set(&r->err, ST_LOCKED_OUT,
 			       "too many wrong keys from this address");
-	if (k == NULL || !keystore_is(k, text)) {
+	if (k == NULL || (text != NULL && !keystore_is(k, text))) {
 		note_failure(a, address, id);
-		return err_set(&r->err, ST_NO_KEY, "this is no valid key");
+		return err_set(&r->err, ST_NO_KEY,
+			       text ? "this is no valid key"
+				    : "this certificate is no valid key");
 	}
 	if (f != NULL)
 		f->count = 0;
@@ -315,19 +342,24 @@ enum status auth_check(struct auth *a, struct request *r)
 		return st;
 	if (text != NULL)
 		return enter(a, r, text);
-	if (r->route->body != BODY_FORM)
+	if (r->route->body == BODY_FORM) {
+		r->key_due = true;
+		return ST_OK;
+	}
+	if (!has_certificate(r))
 		return err_set(&r->err, ST_NO_KEY,
 			       "send Authorization: Bearer KEY or X-Api-Key: "
 			       "KEY");
-	r->key_due = true;
-	return ST_OK;
+	return enter(a, r, NULL);
 }
 
 enum status auth_form(struct auth *a, struct request *r, const char *text)
 {
 	enum status st = know_keys(a, r);
 
-	if (st == ST_OK && (text == NULL || text[0] == '\0'))
+	if (text != NULL && text[0] == '\0')
+		text = NULL;
+	if (st == ST_OK && text == NULL && !has_certificate(r))
 		st = err_set(&r->err, ST_NO_KEY,
 			     "send the key as the form's api_key");
 	if (st == ST_OK)

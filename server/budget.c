@@ -23,6 +23,11 @@ void budget_complete(struct budget *b, const struct config *cfg)
 		{ .name = "connections, at most",
 		  .bytes = SRV_CONNECTION_BYTES *
 			   (size_t)cfg->connections_max },
+		{ .name = "their TLS, at most",
+		  .bytes = cfg->tls_cert[0] != '\0'
+				   ? (size_t)SRV_TLS_BYTES *
+					     (size_t)cfg->connections_max
+				   : 0 },
 		{ .name = "database heap, at most",
 		  .bytes = SRV_DB_HEAP_BYTES },
 	};

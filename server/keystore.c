@@ -25,6 +25,20 @@ static const struct {
 	      { "auditor", ROLE_AUDITOR },
 	      { "admin", ROLE_ADMIN } };
 
+/* What stands before the hash in the file. */
+static const struct {
+	const char *word, *mark;
+} kinds[] = { [KEY_BEARER] = { "bearer", "" },
+	      [KEY_CERTIFICATE] = { "certificate", "x509:" } };
+#define KIND_COUNT   (sizeof(kinds) / sizeof(kinds[0]))
+#define HASH_CHARS   (2 * KEY_HASH_BYTES)
+#define MARKED_CHARS (5 + HASH_CHARS)
+
+const char *keystore_kind_word(enum key_kind kind)
+{
+	return kinds[kind].word;
+}
+
 const char *keystore_role_word(enum role role)
 {
 	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
@@ -105,10 +119,23 @@ static enum status join(const char *dir, const char *name, char out[PATH_MAX],
 				 "the path of the data folder is too long");
 }
 
+static bool parse_hash(const char *text, struct keystore_key *k)
+{
+	for (size_t i = KIND_COUNT; i-- > 0;) {
+		size_t n = strlen(kinds[i].mark);
+
+		if (strncmp(text, kinds[i].mark, n) != 0)
+			continue;
+		k->kind = (enum key_kind)i;
+		return from_hex(text + n, k->hash, sizeof(k->hash));
+	}
+	return false;
+}
+
 /* "id role created_ms hash label", the label to the end of the line. */
 static bool parse_line(char *line, struct keystore_key *k)
 {
-	char role[12], hash[2 * sizeof(k->hash) + 1];
+	char role[12], hash[MARKED_CHARS + 1];
 	size_t n = strlen(line);
 	int at = 0;
 
@@ -116,11 +143,11 @@ static bool parse_line(char *line, struct keystore_key *k)
 	if (n == 0 || line[n - 1] != '\n')
 		return false; /* cut off */
 	line[n - 1] = '\0';
-	if (sscanf(line, "%8s %11s %" SCNd64 " %64s %n", k->id, role,
+	if (sscanf(line, "%8s %11s %" SCNd64 " %69s %n", k->id, role,
 		   &k->created_ms, hash, &at) != 4 ||
 	    at == 0 || strspn(k->id, "0123456789abcdef") != KEY_ID_CHARS ||
-	    !keystore_role_named(role, &k->role) ||
-	    !from_hex(hash, k->hash, sizeof(k->hash)) || !label_ok(line + at))
+	    !keystore_role_named(role, &k->role) || !parse_hash(hash, k) ||
+	    !label_ok(line + at))
 		return false;
 	(void)snprintf(k->label, sizeof(k->label), "%s", line + at);
 	return true;
@@ -186,7 +213,7 @@ static void sync_folder(const char *dir)
 static enum status save(const char *dir, const struct keystore_key *keys,
 			size_t count, struct errinfo *err)
 {
-	char path[PATH_MAX], fresh[PATH_MAX], hash[2 * sizeof(keys->hash) + 1];
+	char path[PATH_MAX], fresh[PATH_MAX], hash[HASH_CHARS + 1];
 	enum status st = join(dir, KEYS_FILE, path, err);
 	FILE *f = NULL;
 	int fd;
@@ -207,9 +234,9 @@ static enum status save(const char *dir, const struct keystore_key *keys,
 	fputs(FIRST_LINE, f);
 	for (size_t i = 0; i < count; i++) {
 		to_hex(keys[i].hash, sizeof(keys[i].hash), hash);
-		fprintf(f, "%s %s %" PRId64 " %s %s\n", keys[i].id,
+		fprintf(f, "%s %s %" PRId64 " %s%s %s\n", keys[i].id,
 			keystore_role_word(keys[i].role), keys[i].created_ms,
-			hash, keys[i].label);
+			kinds[keys[i].kind].mark, hash, keys[i].label);
 	}
 	if (fflush(f) != 0 || ferror(f) || own_like_folder(fd, dir) != 0 ||
 	    fsync(fd) != 0 || rename(fresh, path) != 0)
@@ -270,38 +297,107 @@ static enum status make(struct keystore_key *k, char text[KEY_TEXT_CHARS + 1],
 	return ST_OK;
 }
 
-enum status keystore_add(const char *dir, size_t max, enum role role,
-			 const char *label, int64_t now_ms,
-			 char text[KEY_TEXT_CHARS + 1], struct errinfo *err)
+static bool id_taken(const struct keystore_key *keys, size_t count,
+		     const char *id)
 {
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(keys[i].id, id) == 0)
+			return true;
+	return false;
+}
+
+/* Fills in what the kinds of keys differ in, but for the id. */
+static enum status fill(struct keystore_key *k, const uint8_t *certificate,
+			char text[KEY_TEXT_CHARS + 1], struct errinfo *err)
+{
+	enum status st = make(k, text, err);
+
+	if (certificate != NULL) {
+		k->kind = KEY_CERTIFICATE;
+		memcpy(k->hash, certificate, sizeof(k->hash));
+	}
+	return st;
+}
+
+/* certificate is the hash of one, or NULL. */
+static enum status add(const char *dir, size_t max,
+		       const struct keystore_key *wanted,
+		       const uint8_t *certificate,
+		       char text[KEY_TEXT_CHARS + 1], struct errinfo *err)
+{
+	const struct keystore_key *there;
 	struct keystore_key *keys = NULL, *k;
 	size_t count = 0;
 	int fd = -1;
-	enum status st;
+	enum status st = begin_change(dir, max, &fd, &keys, &count, err);
 
-	if (!label_ok(label))
-		return err_set(err, ST_BAD_REQUEST,
-			       "a label has at most %d bytes and no control "
-			       "characters",
-			       KEY_LABEL_MAX);
-	st = begin_change(dir, max, &fd, &keys, &count, err);
 	if (st == ST_OK && count == max)
 		st = err_limit(
 			err, ST_BAD_CONFIG, (int64_t)max, (int64_t)count + 1,
 			"there are keys_max keys, %zu: revoke one first", max);
 	if (st != ST_OK)
 		goto done;
+	there = certificate ? keystore_certificate(keys, count, certificate)
+			    : NULL;
+	if (there != NULL) {
+		st = err_set(err, ST_BAD_REQUEST,
+			     "this certificate is the key %s already",
+			     there->id);
+		goto done;
+	}
 	k = &keys[count];
-	k->role = role;
-	k->created_ms = now_ms;
-	(void)snprintf(k->label, sizeof(k->label), "%s", label);
+	*k = *wanted;
 	do /* an id that is taken: once in four thousand million times */
-		st = make(k, text, err);
-	while (st == ST_OK && keystore_named(keys, count, text) != NULL);
+		st = fill(k, certificate, text, err);
+	while (st == ST_OK && id_taken(keys, count, k->id));
 	if (st == ST_OK)
 		st = save(dir, keys, count + 1, err);
 done:
 	end_change(fd, keys);
+	return st;
+}
+
+static enum status describe(struct keystore_key *k, enum role role,
+			    const char *label, int64_t now_ms,
+			    struct errinfo *err)
+{
+	*k = (struct keystore_key){ .role = role, .created_ms = now_ms };
+	if (!label_ok(label))
+		return err_set(err, ST_BAD_REQUEST,
+			       "a label has at most %d bytes and no control "
+			       "characters",
+			       KEY_LABEL_MAX);
+	(void)snprintf(k->label, sizeof(k->label), "%s", label);
+	return ST_OK;
+}
+
+enum status keystore_add(const char *dir, size_t max, enum role role,
+			 const char *label, int64_t now_ms,
+			 char text[KEY_TEXT_CHARS + 1], struct errinfo *err)
+{
+	struct keystore_key k;
+	enum status st = describe(&k, role, label, now_ms, err);
+
+	return st == ST_OK ? add(dir, max, &k, NULL, text, err) : st;
+}
+
+enum status keystore_add_certificate(const char *dir, size_t max,
+				     enum role role, const char *label,
+				     int64_t now_ms,
+				     const uint8_t hash[KEY_HASH_BYTES],
+				     char id[KEY_ID_CHARS + 1],
+				     struct errinfo *err)
+{
+	char text[KEY_TEXT_CHARS + 1]; /* of which the id alone is used */
+	struct keystore_key k;
+	enum status st = describe(&k, role, label, now_ms, err);
+
+	if (st == ST_OK)
+		st = add(dir, max, &k, hash, text, err);
+	if (st == ST_OK)
+		(void)snprintf(id, KEY_ID_CHARS + 1, "%.*s", KEY_ID_CHARS,
+			       text + 3);
+	explicit_bzero(text, sizeof(text));
 	return st;
 }
 
@@ -340,10 +436,22 @@ const struct keystore_key *keystore_named(const struct keystore_key *keys,
 	return NULL;
 }
 
+const struct keystore_key *
+keystore_certificate(const struct keystore_key *keys, size_t count,
+		     const uint8_t hash[KEY_HASH_BYTES])
+{
+	for (size_t i = 0; i < count; i++)
+		if (keys[i].kind == KEY_CERTIFICATE &&
+		    memcmp(keys[i].hash, hash, KEY_HASH_BYTES) == 0)
+			return &keys[i];
+	return NULL;
+}
+
 bool keystore_is(const struct keystore_key *key, const char *text)
 {
 	uint8_t hash[SHA256_DIGEST_SIZE];
 
 	hash_of(text, hash);
-	return memeql_sec(hash, key->hash, sizeof(hash)) != 0;
+	return memeql_sec(hash, key->hash, sizeof(hash)) != 0 &&
+	       key->kind == KEY_BEARER;
 }

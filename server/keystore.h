@@ -2,7 +2,8 @@
  * the command line tool and read by the daemon, also while both run.
  *
  * A key is "fg_" + 8 hexadecimal digits, its public id, + "_" + 64 digits, 256
- * random bits. The file holds the SHA-256 of that text and never the key.
+ * random bits. The file holds the SHA-256 of that text and never the key. The
+ * certificate of a client may stand for a key: then it is its SHA-256.
  * Threads: no state; a file that changes is replaced as a whole, under a lock
  * between processes. */
 #ifndef FACEGATE_KEYSTORE_H
@@ -23,21 +24,31 @@ enum role {
 	ROLE_ANY = 15
 };
 
+/* What shows that a request comes from whom it says. */
+enum key_kind {
+	KEY_BEARER,	/* the key itself, in a header */
+	KEY_CERTIFICATE /* the connection's certificate */
+};
+
 #define KEY_ID_CHARS   8
 #define KEY_TEXT_CHARS (3 + KEY_ID_CHARS + 1 + 64)
 #define KEY_LABEL_MAX  64 /* bytes of UTF-8 without control characters */
+#define KEY_HASH_BYTES 32
 #define KEYS_FILE      "keys"
 
 struct keystore_key {
 	char id[KEY_ID_CHARS + 1];
 	char label[KEY_LABEL_MAX + 1]; /* what it is for; "" for none */
-	uint8_t hash[32];
+	uint8_t hash[KEY_HASH_BYTES];
+	enum key_kind kind;
 	enum role role; /* one bit */
 	int64_t created_ms;
 };
 
 /* "door", "kiosk", "auditor", "admin"; NULL for none of them. */
 const char *keystore_role_word(enum role role);
+/* "bearer", "certificate". */
+const char *keystore_kind_word(enum key_kind kind);
 bool keystore_role_named(const char *word, enum role *out);
 
 /* Reads dir's keys; none when there is no file yet. ST_BAD_CONFIG when the
@@ -54,6 +65,14 @@ enum status keystore_add(const char *dir, size_t max, enum role role,
 			 const char *label, int64_t now_ms,
 			 char text[KEY_TEXT_CHARS + 1],
 			 struct errinfo *err) MUST_CHECK;
+/* The same for the SHA-256 of a certificate, which is then the key; id is the
+ * new one's. ST_BAD_REQUEST when it is one already. */
+enum status keystore_add_certificate(const char *dir, size_t max,
+				     enum role role, const char *label,
+				     int64_t now_ms,
+				     const uint8_t hash[KEY_HASH_BYTES],
+				     char id[KEY_ID_CHARS + 1],
+				     struct errinfo *err) MUST_CHECK;
 /* ST_BAD_REQUEST when no key has this id. */
 enum status keystore_revoke(const char *dir, size_t max, const char *id,
 			    struct errinfo *err) MUST_CHECK;
@@ -62,7 +81,11 @@ enum status keystore_revoke(const char *dir, size_t max, const char *id,
  * no secret. */
 const struct keystore_key *keystore_named(const struct keystore_key *keys,
 					  size_t count, const char *text);
-/* Whether text is this very key; takes the same time for every text. */
+/* The key that this certificate is, or NULL. */
+const struct keystore_key *
+keystore_certificate(const struct keystore_key *keys, size_t count,
+		     const uint8_t hash[KEY_HASH_BYTES]);
+/* Whether text is this very bearer key; takes the same time for every text. */
 bool keystore_is(const struct keystore_key *key, const char *text);
 
 #endif

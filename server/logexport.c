@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "connection.h"
 #include "jsonvalue.h"
 #include "reply.h"
 #include "srv.h"
@@ -132,7 +133,7 @@ static ssize_t give(void *cls, uint64_t pos, char *out, size_t max)
 	if (n > 0) {
 		/* Each buffer that was sent is a step of its own. */
 		if (e->pos == 0)
-			deadline_restart(srv_deadline(r->connection));
+			deadline_restart(connection_deadline(r->connection));
 		n = n < max ? n : max;
 		memcpy(out, e->text + e->pos, n);
 		e->pos += n;
@@ -140,7 +141,7 @@ static ssize_t give(void *cls, uint64_t pos, char *out, size_t max)
 	}
 	if (e->done)
 		return MHD_CONTENT_READER_END_OF_STREAM;
-	deadline_pause(srv_deadline(r->connection));
+	deadline_pause(connection_deadline(r->connection));
 	/* Suspended first, so that the worker's resume comes after. */
 	pthread_mutex_lock(&r->lock);
 	r->done = false;

@@ -215,12 +215,14 @@ static void reseal_rows(struct db *db)
 	told = st;
 }
 
-/* Returns the signal that stops the daemon. */
-static int wait_for_stop(const sigset_t *stop, struct db *db, struct srv *srv,
-			 struct auditwatch *watch, const struct supervisor *sup)
+/* Returns the signal that stops the daemon. SIGHUP does not: it reads
+ * certificates again. */
+static int wait_for_stop(const sigset_t *signals, struct db *db,
+			 struct srv *srv, struct auditwatch *watch,
+			 const struct supervisor *sup)
 {
 	struct timespec tick = { 1, 0 };
-	int sig;
+	int sig = 0;
 
 	/* A tenth of what the watchdog waits, if that is less. */
 	if (sup->watchdog_us > 0 && sup->watchdog_us < 10000000)
@@ -229,8 +231,9 @@ static int wait_for_stop(const sigset_t *stop, struct db *db, struct srv *srv,
 		reseal_rows(db);
 		heartbeat_turn(srv);
 		auditwatch_tick(watch);
-		sig = sigtimedwait(stop, NULL, &tick);
-	} while (sig < 0);
+		srv_refresh(srv, sig == SIGHUP);
+		sig = sigtimedwait(signals, NULL, &tick);
+	} while (sig < 0 || sig == SIGHUP);
 	return sig;
 }
 
@@ -319,7 +322,7 @@ static int serve(const struct config *cfg)
 	struct supervisor sup;
 	struct auditwatch watch;
 	struct errinfo err;
-	sigset_t stop;
+	sigset_t signals;
 	int sig, code = EXIT_STOPPED;
 
 	err_clear(&err);
@@ -327,10 +330,11 @@ static int serve(const struct config *cfg)
 		return fail(&err, EXIT_CANNOT_START);
 	/* Blocked before any thread exists, so that all inherit it and only
 	 * wait_for_stop sees them. */
-	sigemptyset(&stop);
-	sigaddset(&stop, SIGTERM);
-	sigaddset(&stop, SIGINT);
-	pthread_sigmask(SIG_BLOCK, &stop, NULL);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	resident_frugal_heap();
 	resident_drop_libraries();
@@ -339,12 +343,12 @@ static int serve(const struct config *cfg)
 	if (open_floors(cfg, &sup, &engine, &db, &watch, &srv, &err) == ST_OK &&
 	    housekeeper_start(db, &keeper, &err) == ST_OK) {
 		resident_drop_libraries();
-		printf("listening on http://%s:%u\n", srv_host(srv),
-		       srv_port(srv));
+		printf("listening on %s://%s:%u\n", srv_scheme(srv),
+		       srv_host(srv), srv_port(srv));
 		fflush(stdout);
 		supervisor_tell(&sup, "READY=1\nSTATUS=Serving %s port %u",
 				srv_host(srv), srv_port(srv));
-		sig = wait_for_stop(&stop, db, srv, &watch, &sup);
+		sig = wait_for_stop(&signals, db, srv, &watch, &sup);
 		log_line(LOG_INFO, "stopping", "signal=%d", sig);
 		supervisor_tell(&sup, "STOPPING=1\nSTATUS=Finishing requests");
 	} else {

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "connection.h"
 #include "engine_setup.h"
 #include "guard.h"
 #include "listen.h"
@@ -17,15 +18,8 @@
 #include "srv.h"
 #include "reply.h"
 #include "router.h"
+#include "tls.h"
 #include "worker.h"
-
-struct deadline *srv_deadline(struct MHD_Connection *c)
-{
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
-		c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-
-	return info ? info->socket_context : NULL;
-}
 
 /* Room came back in an upload's ring. */
 static void on_drained(void *ctx)
@@ -59,7 +53,7 @@ static enum MHD_Result send_answer(struct request *r)
 {
 	enum MHD_Result ok = MHD_NO;
 
-	deadline_restart(srv_deadline(r->connection));
+	deadline_restart(connection_deadline(r->connection));
 	/* Before the answer leaves: a client that has it may ask again at
 	 * once, and must not be told that its own request is in the way. */
 	worker_return_upload(r);
@@ -168,25 +162,6 @@ static enum MHD_Result on_headers(struct request *r, const char *method,
 	return request_check_params(r) == ST_OK ? MHD_YES : refuse(r);
 }
 
-/* The library answers before a body or after it, not within: this refusal goes
- * straight to the socket, and the connection is dropped behind it. */
-static enum MHD_Result drop_endless(struct request *r)
-{
-	static const char text[] =
-		"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n"
-		"Content-Type: application/problem+json\r\n"
-		"Content-Length: 95\r\n\r\n"
-		"{\"type\":\"/errors/body-too-large\",\"title\":\"Body too "
-		"large\",\"status\":413,\"code\":\"body_too_large\"}";
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
-		r->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-
-	if (info != NULL && send(info->connect_fd, text, sizeof(text) - 1,
-				 MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
-		shutdown(info->connect_fd, SHUT_WR);
-	return MHD_NO;
-}
-
 static enum MHD_Result on_body(struct request *r, const char *data,
 			       size_t *size)
 {
@@ -195,8 +170,10 @@ static enum MHD_Result on_body(struct request *r, const char *data,
 	*size -= n;
 	/* Counted here too: an upload that has failed drops what comes. */
 	r->body_bytes += n;
-	if (r->body_bytes > request_body_max(r))
-		return drop_endless(r);
+	if (r->body_bytes > request_body_max(r)) {
+		connection_end_endless(r->connection);
+		return MHD_NO;
+	}
 	/* A worker is lent only to a client that has sent a ring full, or all:
 	 * a slow one waits in its own slot. */
 	if (*size > 0) {
@@ -237,7 +214,7 @@ static enum MHD_Result on_end(struct request *r)
 		r->route->run(r, 0);
 		return send_answer(r);
 	}
-	deadline_pause(srv_deadline(r->connection));
+	deadline_pause(connection_deadline(r->connection));
 	if (!r->body_ended && dispatch_whole(r) != ST_OK)
 		return refuse(r);
 	pthread_mutex_lock(&r->lock);
@@ -280,7 +257,7 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *c)
 	struct request *r = worker_take_request(cls);
 
 	/* A kept connection may have been idle for long before this line. */
-	deadline_restart(srv_deadline(c));
+	deadline_restart(connection_deadline(c));
 	if (r != NULL) {
 		r->connection = c;
 		r->uri_status = guard_uri(uri);
@@ -296,33 +273,13 @@ static void on_completed(void *cls, struct MHD_Connection *c, void **con_cls,
 
 	(void)cls;
 	(void)why;
-	deadline_restart(srv_deadline(c));
+	deadline_restart(connection_deadline(c));
 	if (r == NULL)
 		return;
 	*con_cls = NULL;
 	if (r->upload != NULL && !r->body_ended)
 		upload_abort(r->upload, ST_CLIENT_GONE);
 	worker_release(r);
-}
-
-static void on_connection(void *cls, struct MHD_Connection *c,
-			  void **socket_context,
-			  enum MHD_ConnectionNotificationCode what)
-{
-	struct srv *srv = cls;
-
-	heartbeat_stir(srv);
-	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-		const union MHD_ConnectionInfo *info = MHD_get_connection_info(
-			c, MHD_CONNECTION_INFO_CONNECTION_FD);
-
-		*socket_context = info ? deadline_begin(srv->deadlines,
-							info->connect_fd)
-				       : NULL;
-	} else {
-		deadline_end(*socket_context);
-		*socket_context = NULL;
-	}
 }
 
 static enum status listen_now(struct srv *srv, struct errinfo *err)
@@ -339,7 +296,8 @@ static enum status listen_now(struct srv *srv, struct errinfo *err)
 	if (st != ST_OK)
 		return st;
 	srv->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | v6,
+		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | v6 |
+			tls_flags(srv->tls),
 		0, NULL, NULL, on_access, srv, MHD_OPTION_CONNECTION_LIMIT,
 		(unsigned)cfg->connections_max,
 		MHD_OPTION_PER_IP_CONNECTION_LIMIT,
@@ -350,8 +308,9 @@ static enum status listen_now(struct srv *srv, struct errinfo *err)
 		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_THREAD_STACK_SIZE,
 		(size_t)SRV_STACK_BYTES, MHD_OPTION_URI_LOG_CALLBACK, on_uri,
 		srv, MHD_OPTION_NOTIFY_COMPLETED, on_completed, srv,
-		MHD_OPTION_NOTIFY_CONNECTION, on_connection, srv,
-		MHD_OPTION_ARRAY, where, MHD_OPTION_END);
+		MHD_OPTION_NOTIFY_CONNECTION, connection_notice, srv,
+		MHD_OPTION_ARRAY, where, MHD_OPTION_ARRAY,
+		tls_options(srv->tls), MHD_OPTION_END);
 	if (srv->daemon == NULL)
 		return err_set(err, ST_BAD_CONFIG,
 			       "cannot listen on %.80s: in use, or not an "
@@ -387,6 +346,8 @@ enum status srv_open(const struct config *cfg, struct engine *engine,
 	pthread_cond_init(&srv->queue_filled, NULL);
 	st = auth_open(&srv->cfg, &srv->auth, err);
 	if (st == ST_OK)
+		st = tls_open(&srv->cfg, &srv->tls, err);
+	if (st == ST_OK)
 		st = worker_open_slots(srv, err);
 	if (st == ST_OK)
 		st = deadline_open((size_t)cfg->connections_max + 8,
@@ -413,6 +374,16 @@ enum status srv_open(const struct config *cfg, struct engine *engine,
 unsigned srv_port(const struct srv *srv)
 {
 	return srv->port;
+}
+
+const char *srv_scheme(const struct srv *srv)
+{
+	return srv->tls ? "https" : "http";
+}
+
+void srv_refresh(struct srv *srv, bool now)
+{
+	tls_refresh(srv->tls, now);
 }
 
 const char *srv_host(const struct srv *srv)
@@ -447,6 +418,7 @@ void srv_close(struct srv *srv)
 	/* Behind the last decision. */
 	events_close(srv->events);
 	deadline_close(srv->deadlines);
+	tls_close(srv->tls);
 	auth_close(srv->auth);
 	pthread_cond_destroy(&srv->queue_filled);
 	pthread_mutex_destroy(&srv->queue_lock);

@@ -36,6 +36,13 @@ unsigned srv_port(const struct srv *srv);
  * socket. */
 const char *srv_host(const struct srv *srv);
 
+/* "http" or "https". */
+const char *srv_scheme(const struct srv *srv);
+
+/* To be called every second or so: takes up what has changed in files that are
+ * watched, the certificates; `now` reads them whether they changed or not. */
+void srv_refresh(struct srv *srv, bool now);
+
 /* Stops accepting, lets requests finish for at most the request timeout, ends
  * all threads and frees everything. NULL is fine. */
 void srv_close(struct srv *srv);
@@ -60,5 +67,8 @@ static inline size_t srv_form_ring_bytes(const struct config *cfg)
 	return (size_t)cfg->deepstack_kib * 1024 + UPLOAD_SLACK_BYTES;
 }
 #define SRV_CONNECTION_BYTES (16 * 1024)
+/* What a session of GnuTLS takes beside: 12 KiB were measured, 34 with a whole
+ * record on its way. */
+#define SRV_TLS_BYTES (40 * 1024)
 
 #endif

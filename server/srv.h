@@ -14,9 +14,6 @@
 
 #define SRV_STACK_BYTES (256 * 1024)
 
-/* The deadline of a connection. */
-struct deadline *srv_deadline(struct MHD_Connection *c);
-
 struct srv_worker {
 	struct srv *srv;
 	unsigned slot; /* of the engine */
@@ -45,6 +42,7 @@ struct srv {
 	pthread_mutex_t enrol_lock; /* room, commit and gallery are one step */
 	struct counters counters;   /* of the network thread */
 	struct deadlines *deadlines;
+	struct tls *tls;       /* NULL: plain HTTP */
 	struct events *events; /* NULL: none are sent */
 
 	struct request *requests;

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -106,10 +107,13 @@ class Reply:
 
 class Daemon:
     """One daemon on a free port; a context manager. Keys as keyword arguments. What
-    starts it may be a command in front, which gets those descriptors."""
+    starts it may be a command in front, which gets those descriptors. tls is
+    the ssl.SSLContext to ask it with when its keys make it speak TLS."""
 
-    def __init__(self, data_dir=None, environment=None, starter=(), pass_fds=(), **keys):
+    def __init__(self, data_dir=None, environment=None, starter=(), pass_fds=(), tls=None,
+                 **keys):
         self.own_dir = data_dir is None
+        self.tls = tls
         self.data_dir = data_dir or tempfile.mkdtemp(prefix="facegate-api-")
         keys = {"listen": "127.0.0.1:0", "data_dir": self.data_dir, "models_dir": MODELS,
                 "log_level": "warn", **keys}
@@ -122,7 +126,7 @@ class Daemon:
         if first:
             line = self.process.stdout.readline()
         self.key = first and first.group(1)  # sent with every request
-        found = re.fullmatch(r"listening on http://([\d.]+):(\d+)\n", line)
+        found = re.fullmatch(r"listening on https?://([\d.]+):(\d+)\n", line)
         if not found:
             raise RuntimeError(f"did not start: {line!r} {self.process.communicate()[1]!r}")
         self.host, self.port = found.group(1), int(found.group(2))
@@ -147,7 +151,11 @@ class Daemon:
         self.process.communicate()
 
     def request(self, method, path, body=None, headers=None, timeout=60):
-        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        if self.tls:
+            c = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout,
+                                            context=self.tls)
+        else:
+            c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
             headers = {**({"X-Api-Key": self.key} if self.key else {}), **(headers or {})}
             c.request(method, path, body, headers)
@@ -163,7 +171,7 @@ class Daemon:
 
     def raw(self, data, timeout=20):
         """Sends bytes as they are and returns everything until the server closes."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as s:
+        with self.connect(timeout) as s:
             s.sendall(data)
             return read_all(s)
 
@@ -180,7 +188,7 @@ class Daemon:
                         break
                 except TimeoutError:
                     pass
-                except ConnectionResetError:
+                except (ConnectionResetError, ssl.SSLError):
                     break
                 try:
                     s.sendall(bytes([byte]))
@@ -205,7 +213,8 @@ class Daemon:
         return sent
 
     def connect(self, timeout=20):
-        return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
+        s = socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
+        return self.tls.wrap_socket(s, server_hostname="127.0.0.1") if self.tls else s
 
     def status(self, key):
         """A number of /proc/PID/status, such as VmRSS in KiB."""
@@ -234,7 +243,7 @@ def read_all(s):
             if not part:
                 return out
             out += part
-    except (TimeoutError, ConnectionResetError):
+    except (TimeoutError, ConnectionResetError, ssl.SSLError):
         return out
 
 

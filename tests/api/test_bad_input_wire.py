@@ -2,9 +2,11 @@
 docs/threat-model.md, by its number; raw sockets, not a polite client."""
 
 import socket
+import tempfile
 import time
 import unittest
 
+from certs import Authority
 from daemon import (JPEG, Daemon, add_key, made, read_all, small_face, status_of, wait_for)
 
 PICTURE = small_face("obama.jpg")
@@ -33,8 +35,8 @@ def statuses(raw):
 
 class Wire(unittest.TestCase):
     @classmethod
-    def setUpClass(cls):
-        cls.d = Daemon(min_face_px=60, body_max_kib=256, request_timeout_ms=TIMEOUT_MS)
+    def setUpClass(cls, **more):
+        cls.d = Daemon(min_face_px=60, body_max_kib=256, request_timeout_ms=TIMEOUT_MS, **more)
         assert cls.d.post("/enroll?person_id=p", PICTURE).status == 201
 
     @classmethod
@@ -193,6 +195,21 @@ class Wire(unittest.TestCase):
             "space before the colon": (GET + b"X-A : b\r\n" + CLOSE, 400),
             "no name": (GET + b": b\r\n" + CLOSE, 400),
             "bare LF": ((GET + CLOSE).replace(b"\r", b""), 200)})
+
+
+class WireOverTls(Wire):
+    """The same bytes inside TLS."""
+
+    @classmethod
+    def setUpClass(cls, **more):
+        cls.folder = tempfile.TemporaryDirectory()
+        authority = Authority(cls.folder.name)
+        super().setUpClass(tls=authority.context(), **authority.keys(authority.server()), **more)
+
+    @classmethod
+    def tearDownClass(cls):
+        super().tearDownClass()
+        cls.folder.cleanup()
 
 
 class Crowd(unittest.TestCase):

@@ -42,6 +42,10 @@ LIBRARY = {
     "nettle/hmac.h": {"senders"},
     "mosquitto.h": {"senders"},
     "mqtt_protocol.h": {"senders"},
+    "gnutls/gnutls.h": {"server"},
+    "gnutls/x509.h": {"server"},
+    "gnutls/abstract.h": {"server"},
+    "gnutls/crypto.h": {"server"},
     "jansson.h": {"server", "cli"},
     "curl/curl.h": {"cli", "senders"},
 }
