@@ -28,7 +28,10 @@ static void print_person(const json_t *row)
 	       json_string_value(json_object_get(row, "person_id")),
 	       json_integer_value(json_object_get(row, "templates")));
 	print_words(json_object_get(row, "groups"));
-	printf("  %s\n", name ? name : "");
+	printf("  %s%s\n", name ? name : "",
+	       json_is_true(json_object_get(row, "needs_enrolment"))
+		       ? "  (enrol again: another model)"
+		       : "");
 }
 
 static void print_door(const json_t *row)

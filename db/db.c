@@ -234,6 +234,7 @@ enum status db_handle(const struct db_options *opt, struct db **out,
 	db->log_max_rows = opt->log_max_rows;
 	db->audit_max_rows = opt->audit_max_rows;
 	db->people_max = opt->people_max;
+	db->model_id = opt->model_id;
 	db->doors_max = opt->doors_max;
 	pthread_mutex_init(&db->write_lock, NULL);
 	pthread_mutex_init(&db->read_lock, NULL);

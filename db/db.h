@@ -53,6 +53,9 @@ struct db_options {
 	 * people or doors it is made at the latest; see db_upkeep. */
 	const char *backup_file;
 	int64_t backup_minutes;
+	/* Whose templates are of use now; must live as long as the store.
+	 * NULL: none's. */
+	const char *model_id;
 };
 
 /* Opens or makes dir/facegate.db, checks it (quick_check), migrates it. What a
@@ -133,6 +136,7 @@ struct db_person {
 	char name[PERSON_NAME_MAX + 1]; /* "" when none was given */
 	int64_t created_ms, updated_ms; /* Unix time, milliseconds, UTC */
 	int64_t templates;		/* of any model */
+	int64_t usable;			/* of db_options' model */
 	char groups[GROUPS_TEXT];	/* separated by a space each */
 	int64_t valid_from_ms, valid_until_ms; /* from <= t < until; 0: open */
 	char metadata[METADATA_MAX + 1];       /* a JSON object */
@@ -255,6 +259,10 @@ enum status db_keys_drop(const struct db_options *opt,
 enum status db_key_versions(struct db *db, int64_t *oldest, int64_t *newest,
 			    struct errinfo *err) MUST_CHECK;
 
+/* How many people have templates, but none of db_options' model: they must be
+ * enrolled again before anyone can be compared with them. */
+enum status db_people_waiting(struct db *db, int64_t *count,
+			      struct errinfo *err) MUST_CHECK;
 /* How many templates belong to other models than model_id. */
 enum status db_templates_foreign(struct db *db, const char *model_id,
 				 int64_t *count,

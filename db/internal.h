@@ -27,7 +27,9 @@
 	"SELECT p.key, p.id, p.created_ms, p.updated_ms, "                     \
 	"(SELECT count(*) FROM templates t WHERE t.person_key = p.key), "      \
 	"p.groups, p.valid_from_ms, p.valid_until_ms, p.key_version, "         \
-	"p.sealed FROM people p "
+	"p.sealed, "                                                           \
+	"(SELECT count(*) FROM templates t WHERE t.person_key = p.key "        \
+	"AND t.model_id = ?9) FROM people p "
 
 #define DB_DOOR_COLUMNS                                                        \
 	"SELECT id, target_fmr, min_score, groups, windows, timezone, "        \
@@ -161,6 +163,11 @@
 	  DB_DOOR_COLUMNS "WHERE id > ?1 ORDER BY id LIMIT ?2")                \
 	X(TEMPLATES_FOREIGN, reader,                                           \
 	  "SELECT count(*) FROM templates WHERE model_id <> ?1")               \
+	X(PEOPLE_WAITING, reader,                                              \
+	  "SELECT count(*) FROM people p WHERE "                               \
+	  "EXISTS(SELECT 1 FROM templates t WHERE t.person_key = p.key) "      \
+	  "AND NOT EXISTS(SELECT 1 FROM templates t "                          \
+	  "WHERE t.person_key = p.key AND t.model_id = ?1)")                   \
 	X(LOG_GET, reader, DB_LOG_COLUMNS "WHERE id = ?1")                     \
 	X(LOG_LAST, reader, "SELECT coalesce(max(id), 0) FROM match_log")      \
 	X(SINK_GET, reader, "SELECT log_id FROM sinks WHERE name = ?1")        \
@@ -192,7 +199,8 @@ struct db {
 	struct db_upkeep_state upkeep;
 	struct seal *seal; /* changed under both locks, used under either */
 	char *key_path;
-	bool reseal_due; /* rows of older keys may exist */
+	const char *model_id; /* bound as ?9 of DB_PERSON_COLUMNS */
+	bool reseal_due;      /* rows of older keys may exist */
 	int64_t resealed_people, resealed_templates; /* up to these */
 	_Atomic uint64_t corrupt_rows;
 };

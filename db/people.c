@@ -307,6 +307,7 @@ static enum status read_plain(sqlite3_stmt *s, struct db_person *out,
 	out->created_ms = sqlite3_column_int64(s, 2);
 	out->updated_ms = sqlite3_column_int64(s, 3);
 	out->templates = sqlite3_column_int64(s, 4);
+	out->usable = sqlite3_column_int64(s, 10);
 	if (st == ST_OK)
 		st = db_column_text(s, 5, out->groups, sizeof out->groups, err);
 	out->valid_from_ms = sqlite3_column_int64(s, 6);
@@ -342,8 +343,10 @@ enum status db_read_person(struct db *db, sqlite3_stmt *s,
 static enum status get_person(struct db *db, sqlite3_stmt *s,
 			      struct db_person *out, struct errinfo *err)
 {
-	int rc = sqlite3_step(s);
+	int rc;
 
+	(void)db_bind_text(s, 9, db->model_id);
+	rc = sqlite3_step(s);
 	if (rc == SQLITE_ROW)
 		return db_read_person(db, s, out, err);
 	if (rc == SQLITE_DONE)
@@ -392,6 +395,7 @@ enum status db_people_list(struct db *db, const char *after,
 	pthread_mutex_lock(&db->read_lock);
 	(void)db_bind_text(s, 1, after);
 	(void)sqlite3_bind_int64(s, 2, (sqlite3_int64)cap);
+	(void)db_bind_text(s, 9, db->model_id);
 	while (st == ST_OK && *count < cap &&
 	       (rc = sqlite3_step(s)) == SQLITE_ROW) {
 		st = read_plain(s, &out[*count], err);
@@ -407,6 +411,19 @@ enum status db_people_list(struct db *db, const char *after,
 	if (st == ST_OK && rc != SQLITE_ROW && rc != SQLITE_DONE)
 		st = db_fail(db->reader, rc, "Listing the people", err);
 	db_reset(s);
+	pthread_mutex_unlock(&db->read_lock);
+	return st;
+}
+
+enum status db_people_waiting(struct db *db, int64_t *count,
+			      struct errinfo *err)
+{
+	enum status st;
+
+	pthread_mutex_lock(&db->read_lock);
+	(void)db_bind_text(db->stmt[DB_SQL_PEOPLE_WAITING], 1,
+			   db->model_id ? db->model_id : "");
+	st = db_number(db, DB_SQL_PEOPLE_WAITING, count, err);
 	pthread_mutex_unlock(&db->read_lock);
 	return st;
 }

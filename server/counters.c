@@ -254,6 +254,8 @@ void counters_print(struct srv *srv, FILE *out)
 	      "Places for workers and queue.");
 	gauge(out, "gallery_templates", (double)gallery_count(g),
 	      "Templates enrolled with the model in use.");
+	gauge(out, "people_waiting", (double)atomic_load(&srv->people_waiting),
+	      "People to enrol again, for the model in use.");
 	gauge(out, "gallery_capacity", (double)gallery_capacity(g),
 	      "Templates that fit.");
 	print_events(srv, out);

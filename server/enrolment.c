@@ -2,7 +2,35 @@
 
 #include <stdio.h>
 
+#include "log.h"
 #include "srv.h"
+
+/* Nobody comes to wait while there is only this model. */
+void enrolment_recount(struct srv *srv)
+{
+	int64_t n = 0;
+
+	if (srv->other_models && db_people_waiting(srv->db, &n, NULL) == ST_OK)
+		atomic_store(&srv->people_waiting, n);
+}
+
+enum status enrolment_open(struct srv *srv, struct errinfo *err)
+{
+	const char *model = engine_info(srv->engine)->model_id;
+	int64_t templates = 0;
+	enum status st = db_templates_foreign(srv->db, model, &templates, err);
+
+	srv->other_models = templates > 0;
+	enrolment_recount(srv);
+	if (st == ST_OK && templates > 0)
+		log_line(LOG_WARN, "other_model",
+			 "templates=%lld people_waiting=%lld text=\"enrolled "
+			 "with another model; these people must be enrolled "
+			 "again\"",
+			 (long long)templates,
+			 (long long)atomic_load(&srv->people_waiting));
+	return st;
+}
 
 /* Whether a face is enrolled under another id already: at the cut of a search,
  * so that strangers are taken for one at the rate that identify has. */
@@ -77,6 +105,7 @@ enum status enrolment_store(struct request *r, struct enrolment *e)
 	if (st == ST_OK)
 		st = gallery_put(g, key, e->ids, e->templates, e->count,
 				 e->replace);
+	enrolment_recount(srv);
 done:
 	pthread_mutex_unlock(&srv->enrol_lock);
 	return st;
@@ -93,6 +122,7 @@ enum status enrolment_forget(struct request *r, const char *person_id)
 	st = db_person_delete(srv->db, person_id, &by, &key, &r->err);
 	if (st == ST_OK)
 		gallery_remove(engine_gallery(srv->engine), key);
+	enrolment_recount(srv);
 	pthread_mutex_unlock(&srv->enrol_lock);
 	return st;
 }

@@ -27,6 +27,12 @@ enum status enrolment_read(struct request *r, unsigned slot,
  * ST_GALLERY_FULL, or the store's. */
 enum status enrolment_store(struct request *r, struct enrolment *e) MUST_CHECK;
 
+/* At start: logs and counts who has templates of other models alone, which are
+ * kept and not compared. */
+enum status enrolment_open(struct srv *srv, struct errinfo *err) MUST_CHECK;
+/* Counts srv->people_waiting again after a change, under srv->enrol_lock. */
+void enrolment_recount(struct srv *srv);
+
 /* Deletes the person from store and gallery. ST_NO_SUCH_PERSON. */
 enum status enrolment_forget(struct request *r,
 			     const char *person_id) MUST_CHECK;

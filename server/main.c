@@ -270,12 +270,13 @@ static enum status open_floors(const struct config *cfg,
 	float score = 0.0f;
 	size_t loaded = 0;
 	struct db_condition how;
-	int64_t foreign = 0;
 	enum status st;
 
 	srv_store_options(cfg, &paths, &dbo);
 	supervisor_tell(sup, "STATUS=Checking models, and itself with them");
 	st = open_engine(cfg, e, err);
+	if (st == ST_OK)
+		dbo.model_id = engine_info(*e)->model_id;
 	if (st == ST_OK)
 		st = selftest_run(*e, 0, &score, err);
 	supervisor_tell(sup, "STATUS=Opening the database");
@@ -293,15 +294,6 @@ static enum status open_floors(const struct config *cfg,
 		st = make_first_key(cfg, err);
 	if (st == ST_OK)
 		auditwatch_start(watch, cfg, *db, engine_info(*e)->model_id);
-	/* It counts by walking over every row. */
-	if (st == ST_OK && !how.verify_only)
-		st = db_templates_foreign(*db, engine_info(*e)->model_id,
-					  &foreign, err);
-	if (st == ST_OK && foreign > 0)
-		log_line(LOG_WARN, "other_model",
-			 "templates=%lld text=\"enrolled with another model; "
-			 "these people must be enrolled again\"",
-			 (long long)foreign);
 	if (st == ST_OK)
 		st = srv_open(cfg, *e, *db, sup, score, srv, err);
 	if (st == ST_OK)

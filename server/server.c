@@ -12,6 +12,7 @@
 
 #include "connection.h"
 #include "engine_setup.h"
+#include "enrolment.h"
 #include "guard.h"
 #include "listen.h"
 #include "mimehead.h"
@@ -354,7 +355,10 @@ enum status srv_open(const struct config *cfg, struct engine *engine,
 				   (uint64_t)cfg->request_timeout_ms * 1000,
 				   &srv->deadlines, err);
 	db_condition(db, &how);
-	/* Events are sent from the match log, which then gets no row. */
+	/* Counting walks over every row, a damaged one too; and events are sent
+	 * from the match log, which then gets no row. */
+	if (st == ST_OK && !how.verify_only)
+		st = enrolment_open(srv, err);
 	if (st == ST_OK && !how.verify_only)
 		st = events_open(&srv->cfg, db, &srv->events, err);
 	if (st == ST_OK)

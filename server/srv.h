@@ -39,8 +39,10 @@ struct srv {
 	atomic_uint made;     /* for request ids */
 	uint32_t id_salt;
 
-	pthread_mutex_t enrol_lock; /* room, commit and gallery are one step */
-	struct counters counters;   /* of the network thread */
+	bool other_models;	     /* there are templates of others */
+	atomic_llong people_waiting; /* for a template of this model */
+	pthread_mutex_t enrol_lock;  /* room, commit and gallery are one step */
+	struct counters counters;    /* of the network thread */
 	struct deadlines *deadlines;
 	struct tls *tls;       /* NULL: plain HTTP */
 	struct events *events; /* NULL: none are sent */

@@ -8,7 +8,7 @@ export const title = "Match log";
 const ROWS_MAX = 500;
 const EVERY_MS = 2000;
 const REASONS = ["match", "below_threshold", "low_quality", "no_face", "several_faces", "face_too_small",
-  "no_templates", "person_expired", "not_in_group", "outside_schedule"];
+  "no_templates", "other_model", "person_expired", "not_in_group", "outside_schedule"];
 const FILTERS = ["person_id", "door_id", "decision", "reason", "from", "to", "min_score"];
 
 const person = (row) => (row.person_id ? h("a", { href: `#/people/${row.person_id}` }, row.person_id) : "nobody");

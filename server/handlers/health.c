@@ -25,14 +25,17 @@ void handle_readyz(struct request *r, unsigned slot)
 		err_set(&r->err, ST_NOT_READY,
 			"a worker hangs or fails its self-test");
 	if (r->err.status == ST_OK && db_writable(srv->db, &r->err) == ST_OK) {
-		reply_json(r, 200,
-			   json_pack("{s:s, s:o, s:I}", "status", "ready",
-				     "selftest_score",
-				     jsonvalue_real((double)srv->selftest_score,
-						    4),
-				     "templates",
-				     (json_int_t)gallery_count(
-					     engine_gallery(srv->engine))));
+		reply_json(
+			r, 200,
+			json_pack(
+				"{s:s, s:o, s:I, s:I}", "status", "ready",
+				"selftest_score",
+				jsonvalue_real((double)srv->selftest_score, 4),
+				"templates",
+				(json_int_t)gallery_count(
+					engine_gallery(srv->engine)),
+				"people_waiting",
+				(json_int_t)atomic_load(&srv->people_waiting)));
 		return;
 	}
 	/* Whatever failed, the answer to "ready?" is no, with the reason. */

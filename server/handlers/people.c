@@ -33,14 +33,16 @@ static json_t *person_json(const struct db_person *p)
 {
 	json_t *metadata = json_loads(p->metadata, 0, NULL);
 
-	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o}",
+	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:b, s:o, "
+			 "s:o}",
 			 "person_id", p->id, "name", p->name, "groups",
 			 document_groups_json(p->groups), "valid_from",
 			 time_or_null(p->valid_from_ms), "valid_until",
 			 time_or_null(p->valid_until_ms), "card",
 			 card_json(&p->card), "metadata",
 			 metadata ? metadata : json_object(), "templates",
-			 (json_int_t)p->templates, "created_at",
+			 (json_int_t)p->templates, "needs_enrolment",
+			 p->templates > 0 && p->usable == 0, "created_at",
 			 reply_time(p->created_ms), "updated_at",
 			 reply_time(p->updated_ms));
 }
@@ -134,8 +136,13 @@ void handle_people(struct request *r, unsigned slot)
 	if (st == ST_OK)
 		st = list_people(r, &l, list);
 	if (st == ST_OK) {
-		reply_page(r, "people", list,
-			   l.more ? json_string(l.after) : NULL);
+		reply_json(
+			r, 200,
+			json_pack("{s:o, s:o, s:I}", "people", list, "next",
+				  l.more ? json_string(l.after) : json_null(),
+				  "people_waiting",
+				  (json_int_t)atomic_load(
+					  &r->srv->people_waiting)));
 	} else {
 		json_decref(list);
 		reply_problem(r, NULL);

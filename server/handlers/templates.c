@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "enrolment.h"
 #include "handlers/handlers.h"
 #include "jsonvalue.h"
 #include "reply.h"
@@ -122,6 +123,7 @@ void handle_template_delete(struct request *r, unsigned slot)
 	(void)slot;
 	pthread_mutex_lock(&r->srv->enrol_lock);
 	st = delete_one(r, r->row_id);
+	enrolment_recount(r->srv);
 	pthread_mutex_unlock(&r->srv->enrol_lock);
 	if (st != ST_OK)
 		reply_problem(r, NULL);

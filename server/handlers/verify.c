@@ -18,9 +18,10 @@ static void compare(struct request *r, const struct picture *p,
 	decision_cut(r, o, decision_target(r, o));
 	if (gallery_verify(engine_gallery(e), o->person->key, &p->template,
 			   &hit) != ST_OK) {
-		/* Enrolled, but with another model or all templates gone. */
 		o->decision = DECIDE_DENY;
-		o->reason = "no_templates";
+		o->reason = o->person->templates > 0 && o->person->usable == 0
+				    ? "other_model"
+				    : "no_templates";
 	} else {
 		o->score = hit.score;
 		o->template_id = hit.template_id;

@@ -65,7 +65,7 @@ class Other(unittest.TestCase):
         with Daemon(self.dir, **keys) as d:
             j = d.post("/verify?person_id=a", small_face(A1)).json
             self.assertEqual((j["decision"], j["reason"], j["score"], j["template_id"]),
-                             ("deny", "no_templates", None, None))
+                             ("deny", "other_model", None, None))
             j = d.post("/identify", small_face(A1)).json
             self.assertEqual((j["decision"], j["reason"]), ("deny", "no_templates"))
             self.assertEqual(d.get("/readyz").json["templates"], 0)
@@ -87,6 +87,70 @@ class Other(unittest.TestCase):
                     *(os.path.join(ROOT, "tests", "golden", n) for n in (A1, A2)))
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn('"model": "second@', done.stdout)
+
+
+class Change(unittest.TestCase):
+    """From one embedder to another and back, over the same people."""
+
+    def setUp(self):
+        self.dir = tempfile.mkdtemp(prefix="facegate-api-")
+        self.addCleanup(shutil.rmtree, self.dir)
+
+    def daemon(self, embedder):
+        return Daemon(self.dir, embedder=embedder, min_face_px=40, log_level="error")
+
+    def verify(self, d, who, picture=A1):
+        j = d.post(f"/verify?person_id={who}", small_face(picture)).json
+        return j["decision"], j["reason"]
+
+    def waiting(self, d):
+        """Who must be enrolled again, and how many they are by the three who tell it."""
+        page = d.get("/people").json
+        told = {page["people_waiting"], d.get("/readyz").json["people_waiting"],
+                int(d.get("/metrics").body.split(b"\nfacegate_people_waiting ")[1].split()[0])}
+        self.assertEqual(len(told), 1)
+        return [p["person_id"] for p in page["people"] if p["needs_enrolment"]], told.pop()
+
+    def enroll(self, d, who, picture, *options):
+        r = d.post("&".join([f"/enroll?person_id={who}", *options]), small_face(picture))
+        self.assertEqual(r.status, 201, r.body)
+        return r.json["templates"]
+
+    def test_people_of_both_models_live_side_by_side_and_the_way_back_is_open(self):
+        with self.daemon("fast") as d:
+            self.enroll(d, "a", A1)
+            self.enroll(d, "b", B1)
+            d.request("POST", "/people", '{"person_id":"c"}', {"Content-Type": "application/json"})
+            self.assertEqual(self.waiting(d), ([], 0))
+        with self.daemon("accurate") as d:
+            self.assertEqual(self.waiting(d), (["a", "b"], 2))
+            self.assertEqual(self.verify(d, "a"), ("deny", "other_model"))
+            self.assertEqual(self.verify(d, "c"), ("deny", "no_templates"))
+            self.assertEqual(self.enroll(d, "a", A1), 2)  # beside the other
+            self.assertEqual(self.verify(d, "a", A2), ("allow", "match"))
+            self.assertEqual(self.verify(d, "b", B1), ("deny", "other_model"))
+            self.assertEqual(self.waiting(d), (["b"], 1))
+        with self.daemon("fast") as d:  # back: both as before
+            self.assertEqual(self.waiting(d), ([], 0))
+            self.assertEqual(self.verify(d, "a", A2), ("allow", "match"))
+            self.assertEqual(self.verify(d, "b", B1), ("allow", "match"))
+        with self.daemon("accurate") as d:  # and on again, now for good
+            self.assertEqual(self.enroll(d, "a", A1, "mode=replace"), 1)
+            self.assertEqual(self.enroll(d, "b", B1, "mode=replace"), 1)
+            self.assertEqual(self.waiting(d), ([], 0))
+        with self.daemon("fast") as d:
+            self.assertEqual(self.waiting(d), (["a", "b"], 2))
+            own = d.get("/people/a/templates").json["templates"][0]["template_id"]
+            self.enroll(d, "a", A1)
+            self.assertEqual(self.waiting(d), (["b"], 1))
+            new = d.get("/people/a/templates").json["templates"][-1]["template_id"]
+            self.assertEqual(d.request("DELETE", f"/people/a/templates/{new}").status, 204)
+            self.assertEqual(self.waiting(d), (["a", "b"], 2))
+            self.assertEqual(d.request("DELETE", f"/people/a/templates/{own}").status, 204)
+            self.assertEqual(self.waiting(d), (["b"], 1))
+            self.assertEqual(self.verify(d, "a"), ("deny", "no_templates"))
+            self.assertEqual(d.request("DELETE", "/people/b").status, 204)
+            self.assertEqual(self.waiting(d), ([], 0))
 
 
 if __name__ == "__main__":

@@ -246,7 +246,7 @@ class Upgrade(Case):
         model = d.get("/version").json["model"]
         same = d.get("/people/p/templates").json["templates"][0]["model"] == model
         j = d.post("/verify?person_id=p", OBAMA).json
-        self.assertEqual(j["reason"], "match" if same else "no_templates")
+        self.assertEqual(j["reason"], "match" if same else "other_model")
 
     def test_a_database_of_version_1_keeps_everything_and_shows_nothing(self):
         self.upgrade(1, [], None, {})
