@@ -119,6 +119,9 @@ static const struct key keys[] = {
 	    "Page cache of the database, in KiB; all of it is taken at start."),
 	KEY(log_max_rows, TYPE_INT, 100, 100000000, "100000",
 	    "Rows of the match log; the oldest go first."),
+	KEY(log_days, TYPE_INT, 0, 3650, "0",
+	    "Days after which a row of the match log goes, however few there "
+	    "are; 0: rows go by number alone."),
 	KEY(audit_max_rows, TYPE_INT, 100, 10000000, "20000",
 	    "Rows of the audit log; the oldest go first."),
 	KEY(backup_file, TYPE_OPTIONAL, 0, 0, "auto",

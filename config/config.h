@@ -57,6 +57,7 @@ struct config {
 	int64_t db_cache_kib; /* SQLite page cache, 64 .. 65536, default 512 */
 	int64_t log_max_rows; /* match log ring, 100 .. 100000000, default
 				 100000 */
+	int64_t log_days;     /* 0: no limit .. 3650, default 0 */
 	int64_t audit_max_rows;		/* 100 .. 10000000, default 20000 */
 	char backup_file[CFG_TEXT_MAX]; /* auto, a path, or "" for none */
 	int64_t backup_minutes;		/* 1 .. 10080, default 60 */

@@ -232,6 +232,7 @@ enum status db_handle(const struct db_options *opt, struct db **out,
 			       "No memory for the database.");
 	db->lock_fd = -1;
 	db->log_max_rows = opt->log_max_rows;
+	db->log_days = opt->log_days;
 	db->audit_max_rows = opt->audit_max_rows;
 	db->people_max = opt->people_max;
 	db->model_id = opt->model_id;

@@ -46,6 +46,7 @@ struct db_options {
 	size_t cache_bytes;	/* page cache of both connections together */
 	size_t heap_bytes;	/* hard heap limit for all else in SQLite */
 	int64_t log_max_rows;	/* never more; oldest go, a 64th at a time */
+	int64_t log_days;	/* older ones go too, see db_upkeep; 0: not */
 	int64_t audit_max_rows; /* never more; oldest go, as in the match log */
 	int64_t people_max, doors_max;
 	const char *key_file; /* see seal.h */
@@ -107,7 +108,9 @@ enum status db_restore(const struct db_options *opt, const char *file,
 		       char kept[DB_KEPT_MAX], struct errinfo *err) MUST_CHECK;
 
 /* To be called every second or so, by one thread, and at once again while
- * *more: tries again what could not be wiped, and makes the automatic backup.
+ * *more: tries again what could not be wiped, removes rows of the match log that
+ * are older than log_days, 64 at a time and as bytes too, once a minute, and
+ * makes the automatic backup.
  * That is made a minute after the start or the last erasure when there is none,
  * backup_minutes after the last one when people or doors have changed, and once
  * a day for the match log alone. A call takes milliseconds, the one that checks

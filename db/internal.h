@@ -106,6 +106,9 @@
 	X(LOG_TRIM, writer,                                                    \
 	  "DELETE FROM match_log WHERE id <= ?1 "                              \
 	  "AND id < (SELECT min(id) FROM match_log) + 1024")                   \
+	X(LOG_EXPIRE, writer,                                                  \
+	  "DELETE FROM match_log WHERE id IN (SELECT id FROM match_log "       \
+	  "INDEXED BY log_by_time WHERE at_ms < ?1 ORDER BY at_ms LIMIT 64)")  \
 	X(LOG_NEWEST, writer, "SELECT coalesce(max(id), 0) FROM match_log")    \
 	/* A few rows at a time: SQLite keeps the old pages of one statement   \
 	 * in its heap until the statement ends. */                            \
@@ -192,6 +195,8 @@ struct db {
 	bool memory_held; /* db_memory_acquire succeeded */
 	bool sync_full;	  /* what the writer's synchronous is now */
 	bool empty_due;	  /* the WAL should be empty and is not */
+	int64_t log_days;
+	bool log_unwiped; /* rows have expired, and not yet as bytes */
 	int64_t log_max_rows, audit_max_rows, people_max, doors_max;
 	char *dir;
 	bool verify_only; /* damaged: no writer, what can be read is read */
@@ -317,6 +322,10 @@ void db_wipe_due(struct db *db);
 enum status db_open_damaged(const struct db_options *opt, struct db **out,
 			    struct errinfo *err) MUST_CHECK;
 
+/* matchlog.c: drops rows from before a time, at most 64; *more while there may
+ * be others. With the last of them they are gone from the files. */
+enum status db_log_expire(struct db *db, int64_t before_ms, bool *more,
+			  struct errinfo *err) MUST_CHECK;
 /* matchlog.c: drops rows beyond log_max_rows, for a limit lowered between
  * two starts. */
 enum status db_log_trim_all(struct db *db, struct errinfo *err) MUST_CHECK;

@@ -50,6 +50,29 @@ enum status db_log_trim_all(struct db *db, struct errinfo *err)
 	return st;
 }
 
+enum status db_log_expire(struct db *db, int64_t before_ms, bool *more,
+			  struct errinfo *err)
+{
+	enum status st = db_write_begin(db, false, err);
+	int gone = 0;
+
+	*more = false;
+	if (st != ST_OK)
+		return st;
+	(void)sqlite3_bind_int64(db->stmt[DB_SQL_LOG_EXPIRE], 1, before_ms);
+	st = db_run(db, DB_SQL_LOG_EXPIRE, "Removing old rows of the match log",
+		    err);
+	if (st == ST_OK)
+		gone = sqlite3_changes(db->writer);
+	*more = gone > 0;
+	/* The step after the last row finds none, and wipes those before. */
+	st = db_write_end(db, st, st == ST_OK && gone == 0 && db->log_unwiped,
+			  err);
+	if (st == ST_OK)
+		db->log_unwiped = gone > 0;
+	return st;
+}
+
 enum status db_log_add(struct db *db, const struct match_event *ev, int64_t *id,
 		       struct errinfo *err)
 {

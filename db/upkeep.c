@@ -1,4 +1,7 @@
-/* See upkeep.h. The backup is copied from the writing connection, a few pages
+/* See upkeep.h. Rows of the match log that are too old go in steps, so that no
+ * decision waits for them.
+ *
+ * The backup is copied from the writing connection, a few pages
  * at a time under the write lock, so that a change waits for milliseconds and
  * goes into the copy as well; it is checked and synced without the lock.
  *
@@ -80,6 +83,14 @@ enum status db_forget_backups(struct db *db, struct errinfo *err)
 	return db_fail_errno("Removing the backup with what is erased", err);
 }
 
+/* The clock may have been set back since a wait was begun. */
+static bool waits(int64_t *until_ms, int64_t now_ms)
+{
+	if (*until_ms > now_ms + MINUTE_MS)
+		*until_ms = now_ms + MINUTE_MS;
+	return now_ms < *until_ms;
+}
+
 static bool is_due(struct db_upkeep_state *u, int64_t now_ms)
 {
 	int64_t age = now_ms - u->made_ms, interval = u->minutes * MINUTE_MS;
@@ -88,10 +99,7 @@ static bool is_due(struct db_upkeep_state *u, int64_t now_ms)
 		u->dropped = false;
 		u->not_before_ms = now_ms + MINUTE_MS;
 	}
-	/* The clock may have been set back meanwhile. */
-	if (u->not_before_ms > now_ms + MINUTE_MS)
-		u->not_before_ms = now_ms + MINUTE_MS;
-	if (now_ms < u->not_before_ms)
+	if (waits(&u->not_before_ms, now_ms))
 		return false;
 	if (u->made_ms == 0 || age < 0)
 		return true;
@@ -149,41 +157,67 @@ static enum status check_copy(struct db *db, int64_t now_ms,
 static enum status keep_backup(struct db *db, int64_t now_ms, bool *more,
 			       struct errinfo *err)
 {
+	struct db_upkeep_state *u = &db->upkeep;
 	bool check = false;
 	enum status st;
 
+	if (!u->file)
+		return ST_OK;
 	pthread_mutex_lock(&db->write_lock);
 	st = copy_some(db, now_ms, more, &check, err);
 	pthread_mutex_unlock(&db->write_lock);
-	return check ? check_copy(db, now_ms, err) : st;
+	if (check)
+		st = check_copy(db, now_ms, err);
+	if (st != ST_OK) {
+		pthread_mutex_lock(&db->write_lock);
+		u->changed = true;
+		u->not_before_ms = now_ms + MINUTE_MS;
+		pthread_mutex_unlock(&db->write_lock);
+	}
+	return st;
+}
+
+static enum status expire_log(struct db *db, int64_t now_ms, bool *more,
+			      struct errinfo *err)
+{
+	int64_t *until_ms = &db->upkeep.expire_not_before_ms;
+	enum status st;
+
+	if (db->log_days == 0 || waits(until_ms, now_ms))
+		return ST_OK;
+	st = db_log_expire(db, now_ms - db->log_days * DAY_MS, more, err);
+	if (!*more)
+		*until_ms = now_ms + MINUTE_MS;
+	return st;
+}
+
+static void tell(const char *event, enum status st, const struct errinfo *err,
+		 enum status *told)
+{
+	if (st != ST_OK && st != *told)
+		log_line(LOG_ERROR, event, "code=%s text=\"%s\"",
+			 status_code(st), err->text);
+	*told = st;
 }
 
 void db_upkeep(struct db *db, int64_t now_ms, bool *more)
 {
 	struct db_upkeep_state *u = &db->upkeep;
+	bool expiring = false, copying = false;
 	struct errinfo err;
 	enum status st;
 
 	*more = false;
 	if (!db->writer)
 		return;
-	err_clear(&err);
 	db_wipe_due(db);
-	if (!u->file)
-		return;
-	st = keep_backup(db, now_ms, more, &err);
-	if (st != ST_OK) {
-		if (st != u->told)
-			log_line(LOG_ERROR, "backup_failed",
-				 "code=%s text=\"%s\"", status_code(st),
-				 err.text);
-		pthread_mutex_lock(&db->write_lock);
-		u->changed = true;
-		u->not_before_ms = now_ms + MINUTE_MS;
-		pthread_mutex_unlock(&db->write_lock);
-		*more = false;
-	}
-	u->told = st;
+	err_clear(&err);
+	st = expire_log(db, now_ms, &expiring, &err);
+	tell("log_not_expired", st, &err, &u->expire_told);
+	err_clear(&err);
+	st = keep_backup(db, now_ms, &copying, &err);
+	tell("backup_failed", st, &err, &u->backup_told);
+	*more = expiring || (copying && st == ST_OK);
 }
 
 void db_condition(struct db *db, struct db_condition *out)

@@ -1,5 +1,5 @@
-/* What the store does besides what it is asked: the automatic backup, and
- * wiping that could not be done at once. */
+/* What the store does besides what it is asked: the automatic backup, the end
+ * of old rows of the match log, and wiping that could not be done at once. */
 #ifndef FACEGATE_DB_UPKEEP_H
 #define FACEGATE_DB_UPKEEP_H
 
@@ -21,7 +21,9 @@ struct db_upkeep_state {
 	int64_t not_before_ms;	 /* nothing is begun before */
 	bool changed;		 /* people or doors, since the last was begun */
 	bool dropped;		 /* by an erasure; not yet seen by the upkeep */
-	enum status told;	 /* the last failure, which is logged once */
+	int64_t expire_not_before_ms; /* as for the backup */
+	/* The last failures, each of which is logged once. */
+	enum status backup_told, expire_told;
 };
 
 enum status db_upkeep_open(struct db *db, const char *file, int64_t minutes,

@@ -17,22 +17,26 @@ A1 = small_face("obama.jpg")
 CSV, LINES = {"Accept": "text/csv"}, {"Accept": "application/x-ndjson"}
 
 
+def insert(folder, rows):
+    db = sqlite3.connect(os.path.join(folder, "facegate.db"))
+    db.executemany(
+        "INSERT INTO match_log(at_ms, route, person_id, door_id, decision, reason, score, "
+        "threshold, model_id, request_id, total_us, pool_peak_bytes) "
+        "VALUES(?, 'verify', ?, ?, ?, ?, ?, 0.5, 'm@1', ?, 1230, 1000000)", rows)
+    db.commit()
+    db.close()
+
+
 class Export(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.dir = tempfile.mkdtemp(prefix="facegate-api-")
         with Daemon(cls.dir):
             pass
-        db = sqlite3.connect(os.path.join(cls.dir, "facegate.db"))
-        db.executemany(
-            "INSERT INTO match_log(at_ms, route, person_id, door_id, decision, reason, score, "
-            "threshold, model_id, request_id, total_us, pool_peak_bytes) "
-            "VALUES(?, 'verify', ?, ?, ?, ?, ?, 0.5, 'm@1', ?, 1230, 1000000)",
-            ((1700000000000 + i, f"p{i % 7}", "north" if i % 2 else "", "allow" if i % 3 else "deny",
-              "match" if i % 3 else "no_face", 0.75 if i % 3 else None, f"r-{i}")
-             for i in range(ROWS)))
-        db.commit()
-        db.close()
+        insert(cls.dir, (
+            (1700000000000 + i, f"p{i % 7}", "north" if i % 2 else "", "allow" if i % 3 else "deny",
+             "match" if i % 3 else "no_face", 0.75 if i % 3 else None, f"r-{i}")
+            for i in range(ROWS)))
         cls.d = Daemon(cls.dir, workers=1, request_timeout_ms=1500)
 
     @classmethod
@@ -142,6 +146,24 @@ def read_all_until(s, end):
             break
         out += part
     return out
+
+
+class Retention(unittest.TestCase):
+    def test_rows_older_than_log_days_go_while_it_serves(self):
+        folder = tempfile.mkdtemp(prefix="facegate-api-")
+        self.addCleanup(shutil.rmtree, folder)
+        with Daemon(folder):
+            pass
+        now = int(time.time() * 1000)
+        insert(folder, ((now - (1 if i % 2 else 31) * 86400000, "", "", "deny", "no_face", None,
+                         f"r-{i}") for i in range(1000)))
+        with Daemon(folder, log_days=30) as d:
+            def left():
+                return d.request("GET", "/logs", None, LINES).body.count(b"\n")
+            self.assertTrue(wait_for(lambda: left() == 500, 60))
+            self.assertEqual(d.get("/logs?limit=1").json["logs"][0]["request_id"], "r-999")
+        with Daemon(folder) as d:  # off unless asked for
+            self.assertEqual(len(d.get("/logs?limit=200").json["logs"]), 200)
 
 
 if __name__ == "__main__":

@@ -359,6 +359,54 @@ START_TEST(place_of_a_receiver_is_kept)
 }
 END_TEST
 
+/* Until a call has nothing more to do; returns the number of calls. */
+static int keep_up(struct db *db, int64_t now_ms)
+{
+	int calls = 0;
+	bool more;
+
+	do {
+		db_upkeep(db, now_ms, &more);
+		calls++;
+	} while (more);
+	return calls;
+}
+
+START_TEST(rows_older_than_log_days_go_in_steps_and_as_bytes)
+{
+	const int64_t day_ms = 86400000, start_ms = 1700000000000;
+	struct match_event ev = test_event("planted-person", "north", "allow",
+					   0.5);
+	struct db_options opt = test_options();
+	struct match_event rows[8];
+	struct db *db;
+
+	opt.log_days = 30;
+	ck_assert_int_eq(db_open(&opt, &db, NULL), ST_OK);
+	ev.at_ms = start_ms;
+	for (int i = 0; i < 300; i++)
+		(void)add(db, ev);
+	(void)snprintf(ev.person_id, sizeof ev.person_id, "p-2");
+	ev.at_ms = start_ms + day_ms;
+	(void)add(db, ev);
+	ck_assert_int_eq(keep_up(db, start_ms + 30 * day_ms), 1);
+	ck_assert(test_folder_holds("planted-person", 14));
+	/* Looked for once a minute. */
+	ck_assert_int_eq(keep_up(db, start_ms + 30 * day_ms + 1), 1);
+	ck_assert_int_gt(keep_up(db, start_ms + 31 * day_ms - 1), 4);
+	ck_assert_uint_eq(list(db, any, rows, 8), 1);
+	ck_assert_str_eq(rows[0].person_id, "p-2");
+	ck_assert(!test_folder_holds("planted-person", 14));
+	/* And on a clock that was set back. */
+	ev.at_ms = start_ms - 40 * day_ms;
+	(void)add(db, ev);
+	(void)keep_up(db, start_ms);
+	(void)keep_up(db, start_ms + 60000);
+	ck_assert_uint_eq(list(db, any, rows, 8), 1);
+	db_close(db);
+}
+END_TEST
+
 Suite *suite_db_log(void)
 {
 	Suite *s = suite_create("db_log");
@@ -376,6 +424,7 @@ Suite *suite_db_log(void)
 	tcase_add_test(tc, lower_limit_takes_effect_at_open);
 	tcase_add_test(tc, every_combination_of_filters_uses_its_index);
 	tcase_add_test(tc, place_of_a_receiver_is_kept);
+	tcase_add_test(tc, rows_older_than_log_days_go_in_steps_and_as_bytes);
 	suite_add_tcase(s, tc);
 	return s;
 }
