@@ -10,6 +10,7 @@ help:
 	@echo "make test    every test"
 	@echo "make endure  500 kills and 500 power cuts of a daemon at work: an hour"
 	@echo "make asan    every test of the programs under ASan and UBSan"
+	@echo "make fuzz    let each fuzzer search for FUZZ_SECONDS"
 	@echo "make bench   measure against other runtimes: docs/performance.md"
 	@echo "make bench-levels   time the engine at every kernel level"
 	@echo "make size    build for size, report the programs' bytes"
@@ -41,6 +42,9 @@ asan:
 	$(CMAKE) -B build-asan -DFACEGATE_SANITIZE=address,undefined
 	cmake --build build-asan -j $(JOBS)
 	ctest --test-dir build-asan --output-on-failure -LE check
+
+fuzz:
+	.ci/fuzz $(FUZZ_SECONDS)
 
 # BENCH_ARGS=--quick tries everything out in minutes.
 bench:
@@ -74,4 +78,4 @@ run:
 clean:
 	rm -rf build build-*
 
-.PHONY: help build tests-built quick test endure asan bench bench-levels size deb fmt run clean
+.PHONY: help build tests-built quick test endure asan fuzz bench bench-levels size deb fmt run clean

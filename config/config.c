@@ -198,6 +198,11 @@ static enum status set_text(const struct key *k, char *field, const char *value,
 			return err_set(err, ST_BAD_CONFIG,
 				       "%s: byte %zu is a control character",
 				       k->name, i + 1);
+	/* A file cannot say such a value: it is a slip in the environment. */
+	if (length > 0 && (value[0] == ' ' || value[length - 1] == ' '))
+		return err_set(err, ST_BAD_CONFIG,
+			       "%s: \"%.60s\" begins or ends with a space",
+			       k->name, value);
 	memcpy(field, value, length + 1);
 	return ST_OK;
 }

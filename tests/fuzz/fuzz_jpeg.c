@@ -1,14 +1,12 @@
 /* libFuzzer entry for pictures, in the pool that a worker has by default. The
- * first byte chooses how large the pieces are in which the rest arrives:
- * clang -fsanitize=fuzzer,address -Icommon -Iengine ... -ljpeg */
+ * first byte chooses how large the pieces are in which the rest arrives. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "image/jpeg.h"
 
 #define POOL_BYTES (2u << 20)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct memory {
 	const uint8_t *p;
@@ -42,11 +40,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (decoder == NULL) {
 		memory = aligned_alloc(ARENA_ALIGN, POOL_BYTES);
-		if (memory == NULL ||
-		    jpeg_decoder_open(
-			    aligned_alloc(ARENA_ALIGN, jpeg_decoder_bytes()),
-			    &decoder, NULL) != ST_OK)
-			abort();
+		fuzz_check(memory != NULL);
+		fuzz_check(
+			jpeg_decoder_open(aligned_alloc(ARENA_ALIGN,
+							jpeg_decoder_bytes()),
+					  &decoder, NULL) == ST_OK);
 	}
 	if (size == 0)
 		return 0;
@@ -56,9 +54,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	st = jpeg_decode(decoder, &pool, POOL_BYTES / 4, 1600, &limits, &src,
 			 &img, &info, &err);
 	/* What went wrong is said, and leaves nothing behind. */
-	if (pool.tail != 0 || st != err.status || (st != ST_OK && pool.head))
-		abort();
-	if (st == ST_OK && img.stride_bytes * img.height_px > pool.head)
-		abort();
+	fuzz_check(pool.tail == 0 && st == err.status);
+	if (st == ST_OK)
+		fuzz_check(img.stride_bytes * img.height_px <= pool.head);
+	else
+		fuzz_check(pool.head == 0);
 	return 0;
 }

@@ -137,6 +137,8 @@ static const struct {
 	{ "jpeg_strict", "TRUE", "not true or false" },
 	{ "listen", "", "listen: must not be empty" },
 	{ "data_dir", "a\nb", "data_dir: byte 2 is a control character" },
+	{ "data_dir", " a", "data_dir: \" a\" begins or ends with a space" },
+	{ "data_dir", "a ", "data_dir: \"a \" begins or ends with a space" },
 	{ "wrokers", "2", "unknown key \"wrokers\"" },
 	{ "", "2", "unknown key \"\"" },
 };
