@@ -61,7 +61,9 @@ static const struct key keys[] = {
 	KEY(pool_kib, TYPE_INT, 256, 65536, "2048",
 	    "Working memory of one worker, in KiB."),
 	KEY(queue_max, TYPE_INT, 0, 64, "8",
-	    "Requests that may wait for a worker; more are answered 503."),
+	    "Requests that may wait for a worker; more are answered 503. As "
+	    "many "
+	    "as there are workers can only be those of doors."),
 	KEY(gallery_max, TYPE_INT, 1, 1000000, "10000",
 	    "Templates that can be enrolled; each takes 140 bytes."),
 	KEY(body_max_kib, TYPE_INT, 16, 65536, "16384",

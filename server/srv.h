@@ -52,6 +52,7 @@ struct srv {
 	struct slots {
 		struct upload **free; /* those that nobody has come first */
 		size_t count, left;
+		size_t kept; /* of the last ones, for doors alone */
 		uint8_t *memory;
 	} uploads, forms; /* forms: of routes whose body is one, if served */
 	pthread_mutex_t slots_lock; /* requests' used flags, both slots */

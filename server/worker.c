@@ -204,9 +204,10 @@ bool worker_take_upload(struct request *r)
 {
 	struct srv *srv = r->srv;
 	struct slots *s = slots_of(r);
+	size_t kept = r->route->urgent ? 0 : s->kept;
 
 	pthread_mutex_lock(&srv->slots_lock);
-	if (s->left > 0)
+	if (s->left > kept)
 		r->upload = s->free[--s->left];
 	pthread_mutex_unlock(&srv->slots_lock);
 	return r->upload != NULL;
@@ -241,6 +242,10 @@ enum status worker_open_slots(struct srv *srv, struct errinfo *err)
 	    !open_slots(&srv->forms, srv_form_slots(cfg),
 			srv_form_ring_bytes(cfg)))
 		return err_set(err, ST_NO_MEMORY, "no memory for requests");
+	/* Enough for each worker to find a door behind what it works on. */
+	srv->uploads.kept = (size_t)(cfg->workers < cfg->queue_max
+					     ? cfg->workers
+					     : cfg->queue_max);
 	return ST_OK;
 }
 

@@ -22,7 +22,8 @@ struct request *worker_take_request(struct srv *srv);
 /* One of its two holders lets go; the last one frees it. */
 void worker_release(struct request *r);
 
-/* An upload slot for r; false when all are taken. */
+/* An upload slot for r; false when all are taken, or when those that are left
+ * are kept for doors and r is none. */
 bool worker_take_upload(struct request *r);
 /* Gives it back, if r has one. By the network thread, when no worker has r or
  * the worker is done with it. */

@@ -267,6 +267,25 @@ class Protocol(unittest.TestCase):
 
 
 class Crowds(unittest.TestCase):
+    def test_the_last_places_are_for_doors(self):
+        with Daemon(min_face_px=60, workers=1, queue_max=1) as d:
+            d.post("/enroll?person_id=p", small_face("obama.jpg"))
+            with d.connect() as slow:  # takes the only place that is not a door's
+                slow.sendall(b"POST /enroll?person_id=q HTTP/1.1\r\nHost: localhost\r\n"
+                             b"Content-Type: image/jpeg\r\nContent-Length: 9999\r\n"
+                             b"Expect: 100-continue\r\n\r\n")
+                self.assertIn(b"100 Continue", slow.recv(100))
+                for path in ("/people", "/logs"):
+                    r = d.get(path)
+                    self.assertEqual((r.status, r.json["code"], r.headers["Retry-After"]),
+                                     (503, "busy", "1"))
+                self.assertEqual(d.post("/detect", small_face("obama.jpg")).status, 503)
+                for path in ("/verify?person_id=p", "/identify"):
+                    r = d.post(path, small_face("obama2.jpg"))
+                    self.assertEqual((r.status, r.json["decision"]), (200, "allow"))
+                self.assertEqual(d.get("/readyz").status, 200)
+            self.assertTrue(wait_for(lambda: d.get("/people").status == 200))
+
     def test_a_full_house_is_answered_503_at_once(self):
         with Daemon(workers=1, queue_max=0, min_face_px=60, request_timeout_ms=5000) as d:
             d.post("/enroll?person_id=p", PICTURE)
