@@ -13,6 +13,7 @@ help:
 	@echo "make fuzz    let each fuzzer search for FUZZ_SECONDS"
 	@echo "make bench   measure against other runtimes: docs/performance.md"
 	@echo "make bench-levels   time the engine at every kernel level"
+	@echo "make soak    an hour of mixed traffic, every answer checked"
 	@echo "make size    build for size, report the programs' bytes"
 	@echo "make deb     the Debian package of this machine's release"
 	@echo "make fmt     format the C sources"
@@ -54,6 +55,10 @@ bench-levels: tests-built
 	$(BUILD)/bench_engine models tests/data/faces/obama-720p.jpg
 	$(BUILD)/bench_engine models tests/golden/obama.jpg
 
+# SOAK_ARGS="--seconds 60 --json soak.json" is shorter, and keeps the figures.
+soak: build
+	python3 bench/soak.py --build $(BUILD) $(SOAK_ARGS)
+
 # Stripped, without models. The daemon is meant to stay below 409,600 bytes.
 size:
 	cmake --preset minsize
@@ -78,4 +83,4 @@ run:
 clean:
 	rm -rf build build-*
 
-.PHONY: help build tests-built quick test endure asan fuzz bench bench-levels size deb fmt run clean
+.PHONY: help build tests-built quick test endure soak asan fuzz bench bench-levels size deb fmt run clean
