@@ -99,8 +99,12 @@ class Client:
         self.enrolled = None  # the picture
         self.last_log = None
         self.c = None
+        self.used = 0.0  # when it was
 
     def connection(self):
+        """One that the daemon has not closed for having been idle."""
+        if time.monotonic() - self.used > TIMEOUT_MS / 2000:
+            self.hang_up()
         if self.c is None:
             self.c = http.client.HTTPConnection("127.0.0.1", self.d.port, timeout=60)
         return self.c
@@ -119,6 +123,7 @@ class Client:
             c.request(method, path, body, {"X-Api-Key": self.keys[role], **(headers or {})})
             a = c.getresponse()
             text = a.read()
+            self.used = time.monotonic()
             if a.status != 503:
                 self.tally.add(kind, time.monotonic() - start, busy)
                 return a.status, a.headers, text
@@ -215,9 +220,7 @@ class Client:
     # ---- what goes wrong ----
 
     def raw(self, body, declared):
-        """A connection of its own that has sent the head of a picture and some of it. The
-        usual one would lie idle for longer than the daemon keeps it."""
-        self.hang_up()
+        """A connection of its own that has sent the head of a picture and some of it."""
         s = socket.create_connection(("127.0.0.1", self.d.port), timeout=60)
         s.sendall(f"POST /verify?person_id={self.id} HTTP/1.1\r\nHost: localhost\r\nX-Api-Key: "
                   f"{self.keys['door']}\r\nContent-Type: image/jpeg\r\nContent-Length: {declared}"
