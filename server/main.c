@@ -1,5 +1,6 @@
 /* facegated: builds the floors in order, waits for a signal, and takes them
  * down in reverse. */
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -231,7 +232,13 @@ static int wait_for_stop(const sigset_t *signals, struct db *db,
 		reseal_rows(db);
 		heartbeat_turn(srv);
 		auditwatch_tick(watch);
+		if (sig == SIGHUP)
+			supervisor_tell(sup,
+					"RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+					srv_now_us());
 		srv_refresh(srv, sig == SIGHUP);
+		if (sig == SIGHUP)
+			supervisor_tell(sup, "READY=1");
 		sig = sigtimedwait(signals, NULL, &tick);
 	} while (sig < 0 || sig == SIGHUP);
 	return sig;

@@ -4,6 +4,7 @@ systemd's place: ready, how it is, the watchdog, and sockets handed over."""
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -74,6 +75,15 @@ class Life(Told):
         self.assertEqual(words, ["READY=1", "STOPPING=1"])
         self.assertLess(self.told.index("STATUS=Checking models, and itself with them"),
                         self.told.index("READY=1"))
+
+    def test_a_reload_is_told_and_leaves_it_ready(self):
+        with self.daemon() as d:
+            self.await_line("READY=1")
+            d.process.send_signal(signal.SIGHUP)
+            self.await_line("RELOADING=1")
+            self.await_line(r"MONOTONIC_USEC=\d+")
+            self.await_line("READY=1")
+            self.assertEqual(d.get("/readyz").status, 200)
 
     def test_a_self_test_that_fails_is_never_ready(self):
         self.fault("black")
