@@ -262,3 +262,28 @@ void test_sql(const char *sql)
 		ck_abort_msg("%s", message);
 	ck_assert_int_eq(sqlite3_close(conn), SQLITE_OK);
 }
+
+int test_people_in(const char *backup)
+{
+	sqlite3_stmt *s = NULL;
+	sqlite3 *conn = NULL;
+	int people;
+
+	ck_assert_int_eq(
+		sqlite3_open_v2(backup, &conn, SQLITE_OPEN_READONLY, "unix"),
+		SQLITE_OK);
+	ck_assert_int_eq(sqlite3_prepare_v2(conn, "PRAGMA integrity_check", -1,
+					    &s, NULL),
+			 SQLITE_OK);
+	ck_assert_int_eq(sqlite3_step(s), SQLITE_ROW);
+	ck_assert_str_eq((const char *)sqlite3_column_text(s, 0), "ok");
+	sqlite3_finalize(s);
+	ck_assert_int_eq(sqlite3_prepare_v2(conn, "SELECT count(*) FROM people",
+					    -1, &s, NULL),
+			 SQLITE_OK);
+	ck_assert_int_eq(sqlite3_step(s), SQLITE_ROW);
+	people = sqlite3_column_int(s, 0);
+	sqlite3_finalize(s);
+	sqlite3_close(conn);
+	return people;
+}

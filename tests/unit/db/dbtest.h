@@ -44,6 +44,8 @@ size_t test_blob(struct db *db, const char *sql, const char *id, void *out,
 		 size_t cap);
 /* Opens the file apart from the store; close the store first. */
 void test_sql(const char *sql);
+/* How many people a backup has; fails the test unless it is sound. */
+int test_people_in(const char *backup);
 void test_path(const char *file, char out[512]);
 
 #endif
