@@ -48,10 +48,15 @@ static enum status add(const struct cli *cli, struct errinfo *err)
 	if (cli->role == NULL || !keystore_role_named(cli->role, &role))
 		return err_set(err, ST_BAD_CONFIG,
 			       "--role must be door, kiosk, auditor or admin");
+	if (cli->cert != NULL && cli->signing)
+		return err_set(err, ST_BAD_CONFIG,
+			       "a certificate signs nothing: --cert or "
+			       "--signing");
 	if (cli->cert != NULL)
 		return add_certificate(cli, role, label, err);
 	st = keystore_add(cli->cfg.data_dir, (size_t)cli->cfg.keys_max, role,
-			  label, srv_wall_ms(), text, err);
+			  cli->signing ? KEY_SIGNING : KEY_BEARER, label,
+			  srv_wall_ms(), text, err);
 	if (st != ST_OK)
 		return st;
 	if (cli->json)

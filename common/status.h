@@ -39,6 +39,9 @@
 	X(FACE_TOO_SMALL, "face_too_small", "Face too small")                  \
 	X(LOW_QUALITY, "low_quality", "Picture quality too low")               \
 	X(NO_KEY, "no_key", "No valid key")                                    \
+	X(BAD_SIGNATURE, "bad_signature", "Signature does not fit")            \
+	X(STALE_REQUEST, "stale_request", "Signature is too old")              \
+	X(REPLAYED_REQUEST, "replayed_request", "Request was sent before")     \
 	X(WRONG_ROLE, "wrong_role", "Key has another role")                    \
 	X(LOCKED_OUT, "locked_out", "Too many wrong keys")                     \
 	X(NO_SUCH_PERSON, "no_such_person", "No such person")                  \

@@ -111,6 +111,8 @@ static const struct key keys[] = {
 	    "Serve the operator's console at /; it asks for a key itself."),
 	KEY(first_key, TYPE_BOOL, 0, 0, "false",
 	    "At a start without keys, make one for an admin and print it."),
+	KEY(signature_window_s, TYPE_INT, 1, 300, "30",
+	    "How old a signed request may be, in seconds."),
 	KEY(lockout_failures, TYPE_INT, 1, 1000, "10",
 	    "Wrong keys from one address before it must wait."),
 	KEY(lockout_s, TYPE_INT, 1, 86400, "60",

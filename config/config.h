@@ -51,6 +51,7 @@ struct config {
 	int64_t keys_max;	    /* 1 .. 1024, default 64 */
 	bool console;		    /* default true */
 	bool first_key;		    /* default false */
+	int64_t signature_window_s; /* 1 .. 300, default 30 */
 	int64_t lockout_failures;   /* 1 .. 1000, default 10 */
 	int64_t lockout_s;	    /* 1 .. 86400, default 60 */
 	int64_t request_timeout_ms; /* absolute, 500 .. 600000, default 15000 */

@@ -8,12 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "connection.h"
 #include "engine_setup.h"
 #include "log.h"
+#include "replay.h"
 #include "router.h"
+#include "signature.h"
 #include "srv.h"
 #include "tls.h"
 
@@ -36,7 +39,8 @@ struct auth {
 	bool keyless;
 	bool broken; /* the file could not be read; nobody gets in */
 	size_t count;
-	struct keystore_key *keys; /* keys_max */
+	struct keystore_key *keys; /* keys_max, in locked memory */
+	struct replay *replay;
 	struct failure failures[FAILURES_MAX];
 };
 
@@ -73,6 +77,11 @@ static enum status refresh(struct auth *a, struct errinfo *err)
 	return st;
 }
 
+static size_t keys_bytes(const struct auth *a)
+{
+	return (size_t)a->cfg->keys_max * sizeof(*a->keys);
+}
+
 enum status auth_open(const struct config *cfg, struct auth **out,
 		      struct errinfo *err)
 {
@@ -88,8 +97,13 @@ enum status auth_open(const struct config *cfg, struct auth **out,
 	}
 	a->cfg = cfg;
 	a->keyless = true;
-	if (snprintf(a->path, sizeof(a->path), "%s/" KEYS_FILE,
-		     cfg->data_dir) >= (int)sizeof(a->path))
+	/* Signatures are made with what is stored here. Locked where the limit
+	 * on locked memory allows it. */
+	(void)mlock(a->keys, keys_bytes(a));
+	st = replay_open(cfg->signature_window_s, srv_wall_ms() / 1000,
+			 &a->replay, err);
+	if (st == ST_OK && snprintf(a->path, sizeof(a->path), "%s/" KEYS_FILE,
+				    cfg->data_dir) >= (int)sizeof(a->path))
 		st = err_set(err, ST_IO_ERROR,
 			     "the path of the data folder is too long");
 	if (st == ST_OK)
@@ -105,6 +119,9 @@ void auth_close(struct auth *a)
 {
 	if (a == NULL)
 		return;
+	replay_close(a->replay);
+	explicit_bzero(a->keys, keys_bytes(a));
+	(void)munlock(a->keys, keys_bytes(a));
 	free(a->keys);
 	free(a);
 }
@@ -251,6 +268,33 @@ static enum status check_keyless(struct request *r)
 	return ST_OK;
 }
 
+/* Lets in who has shown that key k, or NULL, is theirs, and counts who has
+ * not. */
+static enum status judge(struct auth *a, struct request *r,
+			 const struct keystore_key *k, bool right,
+			 enum status wrong, const char *text)
+{
+	const char *id = k ? k->id : "";
+	uint8_t address[16];
+	struct failure *f;
+
+	address_of(r, address);
+	f = find_failure(a, address, id);
+	r->retry_s = wait_s(a, f);
+	if (r->retry_s > 0)
+		return err_set(&r->err, ST_LOCKED_OUT,
+			       "too many wrong keys from this address");
+	if (!right) {
+		note_failure(a, address, id);
+		return err_set(&r->err, wrong, "%s", text);
+	}
+	if (f != NULL)
+		f->count = 0;
+	r->role = k->role;
+	(void)snprintf(r->key_id, sizeof(r->key_id), "%s", k->id);
+	return ST_OK;
+}
+
 static bool has_certificate(struct request *r)
 {
 	uint8_t hash[TLS_FINGERPRINT_BYTES];
@@ -275,27 +319,51 @@ static enum status check_key(struct auth *a, struct request *r,
 	const struct keystore_key *k = text ? keystore_named(a->keys, a->count,
 							     text)
 					    : by_certificate(a, r);
-	const char *id = k ? k->id : "";
-	uint8_t address[16];
-	struct failure *f;
+	bool right = k != NULL && (text == NULL || keystore_is(k, text));
 
-	address_of(r, address);
-	f = find_failure(a, address, id);
-	r->retry_s = wait_s(a, f);
-	if (r->retry_s > 0)
-		return err_set(&r->err, ST_LOCKED_OUT,
-			       "too many wrong keys from this address");
-	if (k == NULL || (text != NULL && !keystore_is(k, text))) {
-		note_failure(a, address, id);
-		return err_set(&r->err, ST_NO_KEY,
-			       text ? "this is no valid key"
-				    : "this certificate is no valid key");
+	return judge(a, r, k, right, ST_NO_KEY,
+		     text ? "this is no valid key"
+			  : "this certificate is no valid key");
+}
+
+static enum status check_signature(struct auth *a, struct request *r,
+				   const char *header)
+{
+	const struct keystore_key *k = NULL;
+	struct signature s;
+	bool right = false;
+	enum status st;
+
+	if (signature_parse(header, &s)) {
+		k = keystore_by_id(a->keys, a->count, s.id);
+		right = k != NULL && k->kind == KEY_SIGNING &&
+			signature_fits(&s, &r->hash, r->method, k->hash);
 	}
-	if (f != NULL)
-		f->count = 0;
-	r->role = k->role;
-	(void)snprintf(r->key_id, sizeof(r->key_id), "%s", k->id);
+	st = judge(a, r, k, right, ST_BAD_SIGNATURE,
+		   "the signature does not fit the request, or its key is "
+		   "none that signs");
+	if (st == ST_OK)
+		st = replay_admit(a->replay, srv_wall_ms() / 1000, s.time_s,
+				  s.mac, &r->err);
+	if (st != ST_OK)
+		return st;
+	r->is_signed = true;
+	memcpy(r->body_digest, s.body, sizeof(s.body));
+	sha256_init(&r->hash);
 	return ST_OK;
+}
+
+enum status auth_body(struct request *r)
+{
+	uint8_t found[SHA256_DIGEST_SIZE];
+
+	if (!r->is_signed)
+		return ST_OK;
+	sha256_digest(&r->hash, sizeof(found), found);
+	if (memcmp(found, r->body_digest, sizeof(found)) == 0)
+		return ST_OK;
+	return err_set(&r->err, ST_BAD_SIGNATURE,
+		       "the body is not the one that was signed");
 }
 
 /* Reads the keys again if they have changed. */
@@ -313,16 +381,20 @@ static enum status know_keys(struct auth *a, struct request *r)
 	return err_set(&r->err, ST_NOT_READY, "the keys cannot be read");
 }
 
+static enum status check_role(struct request *r)
+{
+	if (r->role == ROLE_ADMIN || (r->route->roles & r->role) != 0)
+		return ST_OK;
+	return err_set(&r->err, ST_WRONG_ROLE,
+		       "a key with the role %s may not do this",
+		       keystore_role_word(r->role));
+}
+
 static enum status enter(struct auth *a, struct request *r, const char *text)
 {
 	enum status st = check_key(a, r, text);
 
-	if (st == ST_OK && r->role != ROLE_ADMIN &&
-	    (r->route->roles & r->role) == 0)
-		st = err_set(&r->err, ST_WRONG_ROLE,
-			     "a key with the role %s may not do this",
-			     keystore_role_word(r->role));
-	return st;
+	return st == ST_OK ? check_role(r) : st;
 }
 
 enum status auth_check(struct auth *a, struct request *r)
@@ -337,6 +409,12 @@ enum status auth_check(struct auth *a, struct request *r)
 		return st;
 	if (a->keyless)
 		return check_keyless(r);
+	text = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND,
+					   "Authorization");
+	if (signature_meant(text)) {
+		st = check_signature(a, r, text);
+		return st == ST_OK ? check_role(r) : st;
+	}
 	st = given_key(r, &text);
 	if (st != ST_OK)
 		return st;

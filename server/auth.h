@@ -20,6 +20,10 @@ void auth_close(struct auth *a); /* NULL is fine */
  * nobody else, may do everything. */
 bool auth_keyless(const struct auth *a);
 
+/* When the body of a request is there: ST_BAD_SIGNATURE, told in r->err, when
+ * it was signed and this is not the body it was signed with. */
+enum status auth_body(struct request *r) MUST_CHECK;
+
 /* Sets r->role and r->key_id for r->route. Keys that were added or revoked
  * since count from the next call on. ST_NO_KEY, ST_WRONG_ROLE, ST_LOCKED_OUT
  * (r->retry_s is set), ST_BAD_REQUEST for two keys that differ, ST_NOT_READY

@@ -29,7 +29,8 @@ static const struct {
 static const struct {
 	const char *word, *mark;
 } kinds[] = { [KEY_BEARER] = { "bearer", "" },
-	      [KEY_CERTIFICATE] = { "certificate", "x509:" } };
+	      [KEY_CERTIFICATE] = { "certificate", "x509:" },
+	      [KEY_SIGNING] = { "signing", "hmac:" } };
 #define KIND_COUNT   (sizeof(kinds) / sizeof(kinds[0]))
 #define HASH_CHARS   (2 * KEY_HASH_BYTES)
 #define MARKED_CHARS (5 + HASH_CHARS)
@@ -57,7 +58,7 @@ bool keystore_role_named(const char *word, enum role *out)
 	return false;
 }
 
-static void to_hex(const uint8_t *bytes, size_t n, char *out)
+void keystore_to_hex(const uint8_t *bytes, size_t n, char *out)
 {
 	for (size_t i = 0; i < n; i++)
 		(void)snprintf(out + 2 * i, 3, "%02x", bytes[i]);
@@ -70,7 +71,7 @@ static int digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static bool from_hex(const char *text, uint8_t *out, size_t n)
+bool keystore_from_hex(const char *text, uint8_t *out, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		int high = digit(text[2 * i]);
@@ -127,7 +128,7 @@ static bool parse_hash(const char *text, struct keystore_key *k)
 		if (strncmp(text, kinds[i].mark, n) != 0)
 			continue;
 		k->kind = (enum key_kind)i;
-		return from_hex(text + n, k->hash, sizeof(k->hash));
+		return keystore_from_hex(text + n, k->hash, sizeof(k->hash));
 	}
 	return false;
 }
@@ -233,7 +234,7 @@ static enum status save(const char *dir, const struct keystore_key *keys,
 	}
 	fputs(FIRST_LINE, f);
 	for (size_t i = 0; i < count; i++) {
-		to_hex(keys[i].hash, sizeof(keys[i].hash), hash);
+		keystore_to_hex(keys[i].hash, sizeof(keys[i].hash), hash);
 		fprintf(f, "%s %s %" PRId64 " %s%s %s\n", keys[i].id,
 			keystore_role_word(keys[i].role), keys[i].created_ms,
 			kinds[keys[i].kind].mark, hash, keys[i].label);
@@ -288,22 +289,13 @@ static enum status make(struct keystore_key *k, char text[KEY_TEXT_CHARS + 1],
 	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
 		return err_set(err, ST_INTERNAL, "no random numbers: %s",
 			       strerror(errno));
-	to_hex(random, KEY_ID_CHARS / 2, k->id);
-	to_hex(random + KEY_ID_CHARS / 2, 32, secret);
+	keystore_to_hex(random, KEY_ID_CHARS / 2, k->id);
+	keystore_to_hex(random + KEY_ID_CHARS / 2, 32, secret);
 	(void)snprintf(text, KEY_TEXT_CHARS + 1, "fg_%s_%s", k->id, secret);
 	hash_of(text, k->hash);
 	explicit_bzero(random, sizeof(random));
 	explicit_bzero(secret, sizeof(secret));
 	return ST_OK;
-}
-
-static bool id_taken(const struct keystore_key *keys, size_t count,
-		     const char *id)
-{
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(keys[i].id, id) == 0)
-			return true;
-	return false;
 }
 
 /* Fills in what the kinds of keys differ in, but for the id. */
@@ -349,7 +341,7 @@ static enum status add(const char *dir, size_t max,
 	*k = *wanted;
 	do /* an id that is taken: once in four thousand million times */
 		st = fill(k, certificate, text, err);
-	while (st == ST_OK && id_taken(keys, count, k->id));
+	while (st == ST_OK && keystore_by_id(keys, count, k->id) != NULL);
 	if (st == ST_OK)
 		st = save(dir, keys, count + 1, err);
 done:
@@ -372,12 +364,13 @@ static enum status describe(struct keystore_key *k, enum role role,
 }
 
 enum status keystore_add(const char *dir, size_t max, enum role role,
-			 const char *label, int64_t now_ms,
+			 enum key_kind kind, const char *label, int64_t now_ms,
 			 char text[KEY_TEXT_CHARS + 1], struct errinfo *err)
 {
 	struct keystore_key k;
 	enum status st = describe(&k, role, label, now_ms, err);
 
+	k.kind = kind;
 	return st == ST_OK ? add(dir, max, &k, NULL, text, err) : st;
 }
 
@@ -425,15 +418,21 @@ done:
 	return st;
 }
 
+const struct keystore_key *keystore_by_id(const struct keystore_key *keys,
+					  size_t count, const char *id)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strncmp(keys[i].id, id, KEY_ID_CHARS) == 0)
+			return &keys[i];
+	return NULL;
+}
+
 const struct keystore_key *keystore_named(const struct keystore_key *keys,
 					  size_t count, const char *text)
 {
 	if (strlen(text) != KEY_TEXT_CHARS || strncmp(text, "fg_", 3) != 0)
 		return NULL;
-	for (size_t i = 0; i < count; i++)
-		if (memcmp(keys[i].id, text + 3, KEY_ID_CHARS) == 0)
-			return &keys[i];
-	return NULL;
+	return keystore_by_id(keys, count, text + 3);
 }
 
 const struct keystore_key *

@@ -26,8 +26,9 @@ enum role {
 
 /* What shows that a request comes from whom it says. */
 enum key_kind {
-	KEY_BEARER,	/* the key itself, in a header */
-	KEY_CERTIFICATE /* the connection's certificate */
+	KEY_BEARER,	 /* the key itself, in a header */
+	KEY_CERTIFICATE, /* the connection's certificate */
+	KEY_SIGNING	 /* a signature made with it, see signature.h */
 };
 
 #define KEY_ID_CHARS   8
@@ -47,7 +48,7 @@ struct keystore_key {
 
 /* "door", "kiosk", "auditor", "admin"; NULL for none of them. */
 const char *keystore_role_word(enum role role);
-/* "bearer", "certificate". */
+/* "bearer", "certificate", "signing". */
 const char *keystore_kind_word(enum key_kind kind);
 bool keystore_role_named(const char *word, enum role *out);
 
@@ -58,11 +59,12 @@ enum status keystore_load(const char *dir, struct keystore_key *keys,
 			  size_t cap, size_t *count,
 			  struct errinfo *err) MUST_CHECK;
 
-/* Makes a key and stores its hash; text is the only copy of the key itself.
- * At most max keys. ST_BAD_REQUEST for a label that is not one; ST_BAD_CONFIG
- * when max is reached; ST_IO_ERROR, ST_DISK_FULL, ST_NO_MEMORY. */
+/* Makes a bearer or signing key and stores its hash; text is the only copy of
+ * the key itself. At most max keys. ST_BAD_REQUEST for a label that is not one;
+ * ST_BAD_CONFIG when max is reached; ST_IO_ERROR, ST_DISK_FULL, ST_NO_MEMORY.
+ */
 enum status keystore_add(const char *dir, size_t max, enum role role,
-			 const char *label, int64_t now_ms,
+			 enum key_kind kind, const char *label, int64_t now_ms,
 			 char text[KEY_TEXT_CHARS + 1],
 			 struct errinfo *err) MUST_CHECK;
 /* The same for the SHA-256 of a certificate, which is then the key; id is the
@@ -81,11 +83,18 @@ enum status keystore_revoke(const char *dir, size_t max, const char *id,
  * no secret. */
 const struct keystore_key *keystore_named(const struct keystore_key *keys,
 					  size_t count, const char *text);
+/* The key with this id, or NULL. */
+const struct keystore_key *keystore_by_id(const struct keystore_key *keys,
+					  size_t count, const char *id);
 /* The key that this certificate is, or NULL. */
 const struct keystore_key *
 keystore_certificate(const struct keystore_key *keys, size_t count,
 		     const uint8_t hash[KEY_HASH_BYTES]);
 /* Whether text is this very bearer key; takes the same time for every text. */
 bool keystore_is(const struct keystore_key *key, const char *text);
+
+/* n bytes as lower-case digits with a NUL, and back; false for other text. */
+void keystore_to_hex(const uint8_t *bytes, size_t n, char *out);
+bool keystore_from_hex(const char *text, uint8_t *out, size_t n);
 
 #endif

@@ -259,7 +259,7 @@ static enum status make_first_key(const struct config *cfg, struct errinfo *err)
 	free(keys);
 	if (st != ST_OK || count > 0)
 		return st;
-	st = keystore_add(cfg->data_dir, max, ROLE_ADMIN, "first",
+	st = keystore_add(cfg->data_dir, max, ROLE_ADMIN, KEY_BEARER, "first",
 			  srv_wall_ms(), text, err);
 	if (st == ST_OK)
 		printf("first admin key, shown this once: %s\n", text);

@@ -21,6 +21,9 @@ int reply_http_status(enum status st)
 	case ST_BAD_JSON:
 		return 400;
 	case ST_NO_KEY:
+	case ST_BAD_SIGNATURE:
+	case ST_STALE_REQUEST:
+	case ST_REPLAYED_REQUEST:
 		return 401;
 	case ST_WRONG_ROLE:
 		return 403;

@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 #include <microhttpd.h>
+#include <nettle/sha2.h>
 #include <pthread.h>
 #include <stdbool.h>
 
@@ -41,8 +42,13 @@ struct request {
 	enum accept accept;
 	struct logexport *export; /* or NULL */
 	unsigned retry_s;	  /* Retry-After, 0: the usual */
-	enum status uri_status;	  /* what the raw address is worth */
-	const char *uri_end;	  /* of the raw address, for guard.c */
+	const char *method;	  /* as it was asked */
+	struct sha256_ctx hash;	  /* of the address as it came; of a signed
+				   * request's body from its head on */
+	bool is_signed;		  /* and the body must have this digest */
+	uint8_t body_digest[SHA256_DIGEST_SIZE];
+	enum status uri_status; /* what the raw address is worth */
+	const char *uri_end;	/* of the raw address, for guard.c */
 	bool started, body_ended;
 	bool key_due; /* the key must come in the body, and has not yet */
 	struct upload *upload; /* holds the parameters too; NULL for routes

@@ -146,6 +146,7 @@ static enum MHD_Result on_headers(struct request *r, const char *method,
 				  const char *url, const char *version)
 {
 	r->started = true;
+	r->method = method;
 	r->start_us = srv_now_us();
 	name_request(r);
 	read_accept(r);
@@ -168,6 +169,8 @@ static enum MHD_Result on_body(struct request *r, const char *data,
 {
 	size_t n = upload_feed(r->upload, data, *size);
 
+	if (r->is_signed)
+		sha256_update(&r->hash, n, (const uint8_t *)data);
 	*size -= n;
 	/* Counted here too: an upload that has failed drops what comes. */
 	r->body_bytes += n;
@@ -192,10 +195,16 @@ static enum MHD_Result on_body(struct request *r, const char *data,
  * a right one. */
 static enum status dispatch_whole(struct request *r)
 {
-	enum status st = ST_OK;
+	enum status st = auth_body(r);
 
 	r->body_ended = true;
-	upload_finish(r->upload);
+	if (st == ST_OK)
+		upload_finish(r->upload);
+	else
+		upload_abort(r->upload, st);
+	/* A worker that has begun finds out by itself. */
+	if (st != ST_OK && r->dispatched)
+		return ST_OK;
 	if (r->key_due) {
 		st = upload_error(r->upload, &r->err);
 		if (st == ST_OK)
@@ -212,6 +221,8 @@ static enum MHD_Result on_end(struct request *r)
 	bool done;
 
 	if (!r->route->on_worker) {
+		if (auth_body(r) != ST_OK)
+			return refuse(r);
 		r->route->run(r, 0);
 		return send_answer(r);
 	}
@@ -263,6 +274,8 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *c)
 		r->connection = c;
 		r->uri_status = guard_uri(uri);
 		r->uri_end = uri + strlen(uri);
+		sha256_init(&r->hash);
+		sha256_update(&r->hash, strlen(uri), (const uint8_t *)uri);
 	}
 	return r;
 }

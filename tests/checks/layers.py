@@ -39,7 +39,7 @@ LIBRARY = {
     "microhttpd.h": {"server"},
     "nettle/sha2.h": {"server"},
     "nettle/memops.h": {"server"},
-    "nettle/hmac.h": {"senders"},
+    "nettle/hmac.h": {"senders", "server"},
     "mosquitto.h": {"senders"},
     "mqtt_protocol.h": {"senders"},
     "gnutls/gnutls.h": {"server"},

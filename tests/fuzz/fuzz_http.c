@@ -84,10 +84,10 @@ static void start(void)
 	configure(&cfg);
 	srv_engine_options(&cfg, &engine_paths, &engine_options);
 	srv_store_options(&cfg, &store_paths, &db_options);
-	if (keystore_add(cfg.data_dir, 2, ROLE_ADMIN, "", 0, keys[0], &err) !=
-		    ST_OK ||
-	    keystore_add(cfg.data_dir, 2, ROLE_DOOR, "", 0, keys[1], &err) !=
-		    ST_OK ||
+	if (keystore_add(cfg.data_dir, 2, ROLE_ADMIN, KEY_BEARER, "", 0,
+			 keys[0], &err) != ST_OK ||
+	    keystore_add(cfg.data_dir, 2, ROLE_DOOR, KEY_BEARER, "", 0, keys[1],
+			 &err) != ST_OK ||
 	    engine_open(&engine_options, &engine, &err) != ST_OK ||
 	    db_open(&db_options, &db, &err) != ST_OK ||
 	    srv_open(&cfg, engine, db, &nobody, 1.0F, &srv, &err) != ST_OK)
