@@ -14,6 +14,7 @@ help:
 	@echo "make bench   measure against other runtimes: docs/performance.md"
 	@echo "make bench-levels   time the engine at every kernel level"
 	@echo "make soak    an hour of mixed traffic, every answer checked"
+	@echo "make bench-arm   count the engine's instructions on ARM"
 	@echo "make size    build for size, report the programs' bytes"
 	@echo "make deb     the Debian package of this machine's release"
 	@echo "make fmt     format the C sources"
@@ -59,6 +60,9 @@ bench-levels: tests-built
 soak: build
 	python3 bench/soak.py --build $(BUILD) $(SOAK_ARGS)
 
+bench-arm:
+	bench/count_arm.sh
+
 # Stripped, without models. The daemon is meant to stay below 409,600 bytes.
 size:
 	cmake --preset minsize
@@ -83,4 +87,4 @@ run:
 clean:
 	rm -rf build build-*
 
-.PHONY: help build tests-built quick test endure soak asan fuzz bench bench-levels size deb fmt run clean
+.PHONY: help build tests-built quick test endure soak asan fuzz bench bench-levels bench-arm size deb fmt run clean
