@@ -410,19 +410,19 @@ const char *srv_host(const struct srv *srv)
 
 void srv_close(struct srv *srv)
 {
+	MHD_socket listening = MHD_INVALID_SOCKET;
+
 	if (srv == NULL)
 		return;
 	if (srv->daemon != NULL) {
-		MHD_socket fd = MHD_quiesce_daemon(srv->daemon);
 		uint64_t until = srv_now_us() +
 				 (uint64_t)srv->cfg.request_timeout_ms * 1000;
 		struct timespec tick = { 0, 10000000 };
 
 		/* No new connections, and no new requests on old ones; those
 		 * at work may finish. */
+		listening = MHD_quiesce_daemon(srv->daemon);
 		atomic_store(&srv->draining, true);
-		if (fd != MHD_INVALID_SOCKET)
-			close(fd);
 		while (atomic_load(&srv->active) > 0 && srv_now_us() < until)
 			nanosleep(&tick, NULL);
 	}
@@ -431,6 +431,9 @@ void srv_close(struct srv *srv)
 	worker_stop_all(srv);
 	if (srv->daemon != NULL)
 		MHD_stop_daemon(srv->daemon);
+	/* Not before: the library's thread may still be letting go of it. */
+	if (listening != MHD_INVALID_SOCKET)
+		close(listening);
 	heartbeat_end(srv);
 	/* Behind the last decision. */
 	events_close(srv->events);
