@@ -108,14 +108,14 @@ enum status db_restore(const struct db_options *opt, const char *file,
 		       char kept[DB_KEPT_MAX], struct errinfo *err) MUST_CHECK;
 
 /* To be called every second or so, by one thread, and at once again while
- * *more: tries again what could not be wiped, removes rows of the match log that
- * are older than log_days, 64 at a time and as bytes too, once a minute, and
- * makes the automatic backup.
- * That is made a minute after the start or the last erasure when there is none,
- * backup_minutes after the last one when people or doors have changed, and once
- * a day for the match log alone. A call takes milliseconds, the one that checks
- * and syncs the copy as long as the disk needs. Failures are logged and tried
- * again after a minute. now_ms is Unix time. */
+ * *more: tries again what could not be wiped, removes rows of the match log
+ * that are older than log_days, 64 at a time and as bytes too, once a minute,
+ * and makes the automatic backup. That is made a minute after the start or the
+ * last erasure when there is none, backup_minutes after the last one when
+ * people or doors have changed, and once a day for the match log alone. A call
+ * takes milliseconds, the one that checks and syncs the copy as long as the
+ * disk needs. Failures are logged and tried again after a minute. now_ms is
+ * Unix time. */
 void db_upkeep(struct db *db, int64_t now_ms, bool *more);
 /* How the store is. */
 struct db_condition {

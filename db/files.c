@@ -137,6 +137,14 @@ void db_remove(const char *path)
 	}
 }
 
+bool db_same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
+	       x.st_ino == y.st_ino;
+}
+
 static int64_t read_be32(const unsigned char *p)
 {
 	return (int64_t)p[0] << 24 | p[1] << 16 | p[2] << 8 | p[3];

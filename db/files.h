@@ -6,6 +6,7 @@
 #define FACEGATE_DB_FILES_H
 
 #include <limits.h>
+#include <stdbool.h>
 
 #include "status.h"
 
@@ -28,6 +29,9 @@ enum status db_rename_synced(const char *from, const char *to,
 enum status db_sync_folder(const char *path, struct errinfo *err) MUST_CHECK;
 /* Removes a database and what SQLite keeps beside it, if they are there. */
 void db_remove(const char *path);
+
+/* Whether both paths lead to one file that is there. */
+bool db_same_file(const char *a, const char *b);
 
 /* What a file says of itself in its first bytes, its WAL left aside. */
 enum db_file_kind {

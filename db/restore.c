@@ -20,14 +20,6 @@
 
 #define KEPT_PREFIX "facegate.db.replaced-"
 
-static bool same_file(const char *a, const char *b)
-{
-	struct stat x, y;
-
-	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
-	       x.st_ino == y.st_ino;
-}
-
 enum status db_backup(const struct db_options *opt, const char *file,
 		      struct errinfo *err)
 {
@@ -37,7 +29,7 @@ enum status db_backup(const struct db_options *opt, const char *file,
 	enum status st = db_join_path(opt->dir, "facegate.db", path, err);
 	bool more;
 
-	if (st == ST_OK && same_file(path, file))
+	if (st == ST_OK && db_same_file(path, file))
 		st = err_set(err, ST_BAD_CONFIG,
 			     "The backup cannot be the database itself.");
 	if (st == ST_OK)
@@ -188,14 +180,14 @@ enum status db_restore(const struct db_options *opt, const char *file,
 		st = db_lock_folder(db, opt->dir, err);
 	if (st == ST_OK)
 		st = db_take_memory(db, opt, &pages, err);
-	if (st == ST_OK && same_file(path, file))
+	if (st == ST_OK && db_same_file(path, file))
 		st = err_set(err, ST_BAD_CONFIG,
 			     "The backup cannot be the database itself.");
 	if (st == ST_OK)
 		st = put_in_place(opt, file, path, pages, name, err);
 	/* The automatic backup is of what was replaced. */
 	if (st == ST_OK && opt->backup_file &&
-	    !same_file(opt->backup_file, file) &&
+	    !db_same_file(opt->backup_file, file) &&
 	    db_file_kind(opt->backup_file) == DB_FILE_OURS)
 		(void)unlink(opt->backup_file);
 	(void)snprintf(kept, DB_KEPT_MAX, "%.*s", DB_KEPT_MAX - 1, name);

@@ -12,7 +12,6 @@
  */
 #include "upkeep.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +36,11 @@ enum status db_upkeep_open(struct db *db, const char *file, int64_t minutes,
 
 	if (!file)
 		return ST_OK;
+	n = snprintf(fresh, sizeof fresh, "%s/facegate.db", db->dir);
+	if (n > 0 && n < (int)sizeof fresh && db_same_file(fresh, file))
+		return err_set(err, ST_BAD_CONFIG,
+			       "backup_file: the backup cannot be the database "
+			       "itself");
 	u->file = strdup(file);
 	if (!u->file)
 		return err_set(err, ST_NO_MEMORY,
@@ -76,10 +80,11 @@ enum status db_forget_backups(struct db *db, struct errinfo *err)
 	}
 	u->dropped = true;
 	u->made_ms = 0;
+	/* What is in its place by mistake is not ours to remove. */
+	if (db_file_kind(u->file) != DB_FILE_OURS)
+		return ST_OK;
 	if (unlink(u->file) == 0)
 		return db_sync_folder(u->file, err);
-	if (errno == ENOENT)
-		return ST_OK;
 	return db_fail_errno("Removing the backup with what is erased", err);
 }
 

@@ -174,6 +174,31 @@ START_TEST(a_copy_that_the_end_cuts_short_is_removed)
 }
 END_TEST
 
+START_TEST(no_other_file_is_replaced_or_removed)
+{
+	struct db_options opt = test_options();
+	struct db *db = crowd();
+	char key_file[512];
+
+	db_close(db);
+	test_path("facegate.key", key_file);
+	opt.backup_file = key_file;
+	opt.backup_minutes = 60;
+	ck_assert_int_eq(db_open(&opt, &db, NULL), ST_OK);
+	(void)step(db);
+	now_ms += 61 * MINUTE_MS;
+	(void)step(db);
+	erase(db, 1);
+	db_close(db);
+	test_path("facegate.db", backup);
+	opt.backup_file = backup;
+	ck_assert_int_eq(db_open(&opt, &db, NULL), ST_BAD_CONFIG);
+	db = test_open(); /* with the key that is still there */
+	ck_assert_uint_eq(test_check_whole(db), CROWD - 1);
+	db_close(db);
+}
+END_TEST
+
 START_TEST(a_clock_that_is_set_back_delays_no_backup)
 {
 	struct db *db = open_with_backup();
@@ -200,6 +225,7 @@ Suite *suite_db_upkeep(void)
 	tcase_add_test(tc, what_is_enrolled_during_the_copy_is_in_it);
 	tcase_add_test(tc, an_erasure_ends_the_copy_and_removes_the_backup);
 	tcase_add_test(tc, a_copy_that_the_end_cuts_short_is_removed);
+	tcase_add_test(tc, no_other_file_is_replaced_or_removed);
 	tcase_add_test(tc, a_clock_that_is_set_back_delays_no_backup);
 	suite_add_tcase(s, tc);
 	return s;
