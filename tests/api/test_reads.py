@@ -141,11 +141,12 @@ class Budget(unittest.TestCase):
             self.assertRegex(text, rf"(?m)^ *{row['name']} +{row['bytes']}\b")
         self.assertRegex(text, rf"(?m)^memory limit to set +{j['limit_bytes']}$")
 
-    def test_the_unit_has_the_budget_s_limit(self):
+    def test_unit_and_container_have_the_budget_s_limit(self):
         printed = run_to_end("--print-budget", "--json", f"--models_dir={MODELS}").stdout
         mib, rest = divmod(json.loads(printed)["limit_bytes"], 1 << 20)
         self.assertEqual(rest, 0)
         for path, line in (("systemd/facegate.service", f"MemoryMax={mib}M"),
+                           ("compose.yaml", f"mem_limit: {mib}m"),
                            ("docs/memory.md", f"{mib << 20:,}")):
             with open(os.path.join(ROOT, path), encoding="utf-8") as f:
                 self.assertIn(line, f.read(), path)
