@@ -13,11 +13,14 @@ enum status cli_open_engine(const struct cli *cli, unsigned workers,
 {
 	struct srv_engine_paths paths;
 	struct engine_options opt;
+	enum status st;
 
 	srv_engine_options(&cli->cfg, &paths, &opt);
 	opt.workers = workers;
 	opt.gallery_max = 1;
-	return engine_open(&opt, out, err);
+	*out = NULL;
+	st = srv_engine_key(&cli->cfg, &paths, &opt, err);
+	return st == ST_OK ? engine_open(&opt, out, err) : st;
 }
 
 struct picture_file {

@@ -51,6 +51,9 @@ static const struct key keys[] = {
 	KEY(key_file, TYPE_TEXT, 0, 0, "auto",
 	    "Keys that rows are encrypted with; auto is the credential "
 	    "facegate-key, or facegate.key in data_dir."),
+	KEY(template_key_file, TYPE_OPTIONAL, 0, 0, "",
+	    "File with a key by which templates are rotated, readable by its "
+	    "owner alone; another key makes all of them void."),
 	KEY(models_dir, TYPE_TEXT, 0, 0, "models",
 	    "Folder of mtcnn.fgm and embedder-*.fgm."),
 	KEY(embedder, TYPE_TEXT, 0, 0, "accurate",

@@ -25,10 +25,11 @@ struct config {
 	char data_dir[CFG_TEXT_MAX];	  /* database lives here */
 	char key_file[CFG_TEXT_MAX];	  /* auto, or the path of the keys that
 					     rows are encrypted with */
-	char models_dir[CFG_TEXT_MAX];	  /* mtcnn.fgm, embedder-*.fgm */
-	char embedder[CFG_TEXT_MAX];	  /* accurate: embedder-accurate.fgm */
-	char log_level[CFG_TEXT_MAX];	  /* error, warn, info, debug */
-	int64_t workers;		  /* 1 .. 16, default 2 */
+	char template_key_file[CFG_TEXT_MAX]; /* "": none; see secret.h */
+	char models_dir[CFG_TEXT_MAX];	      /* mtcnn.fgm, embedder-*.fgm */
+	char embedder[CFG_TEXT_MAX];  /* accurate: embedder-accurate.fgm */
+	char log_level[CFG_TEXT_MAX]; /* error, warn, info, debug */
+	int64_t workers;	      /* 1 .. 16, default 2 */
 	int64_t pool_kib;      /* per worker, 512 .. 65536, default 2048 */
 	int64_t queue_max;     /* waiting requests, 0 .. 64, default 8 */
 	int64_t gallery_max;   /* templates, 1 .. 1000000, default 10000 */

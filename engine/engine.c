@@ -82,8 +82,12 @@ static enum status open_models(struct engine *e,
 	if (st != ST_OK)
 		return st;
 	e->keep_bytes = keep_bytes(e);
-	snprintf(e->info.model_id, sizeof(e->info.model_id), "%s",
+	snprintf(e->info.embedder_id, sizeof(e->info.embedder_id), "%s",
 		 e->embedder_model.id);
+	embed_use(&e->embedder, opt->transform);
+	snprintf(e->info.model_id, sizeof(e->info.model_id), "%.36s%s%s",
+		 e->embedder_model.id, opt->transform ? "~" : "",
+		 opt->transform ? opt->transform->id : "");
 	snprintf(e->info.detector_id, sizeof(e->info.detector_id), "%s",
 		 e->detector_model.id);
 	e->info.isa = k->name;
@@ -194,6 +198,7 @@ void engine_close(struct engine *e)
 		munmap(e->block, e->block_bytes);
 	model_close(&e->detector_model);
 	model_close(&e->embedder_model);
+	explicit_bzero(&e->embedder.transform, sizeof(e->embedder.transform));
 	free(e);
 }
 
@@ -390,6 +395,17 @@ struct gallery *engine_gallery(struct engine *e)
 const struct engine_info *engine_info(const struct engine *e)
 {
 	return &e->info;
+}
+
+enum status engine_rotate(const struct engine *e,
+			  const struct face_template *plain,
+			  struct face_template *out)
+{
+	float v[TEMPLATE_DIM];
+
+	for (int i = 0; i < TEMPLATE_DIM; i++)
+		v[i] = (float)plain->v[i];
+	return embed_finish(&e->embedder, v, out) ? ST_OK : ST_NO_FACE;
 }
 
 float engine_threshold(const struct engine *e, double fmr)

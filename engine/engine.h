@@ -25,6 +25,7 @@
 #include "facetypes.h"
 #include "gallery.h"
 #include "status.h"
+#include "transform.h"
 
 struct engine;
 
@@ -47,9 +48,11 @@ struct jpeg_limits {
 struct engine_options {
 	const char *detector_path; /* models/mtcnn.fgm */
 	const char *embedder_path; /* models/embedder-*.fgm */
-	size_t pool_bytes;	   /* per worker */
-	unsigned workers;	   /* 1 .. ENGINE_WORKERS_MAX */
-	size_t gallery_max;	   /* templates */
+	const struct transform
+		*transform; /* of templates; NULL: none. Copied */
+	size_t pool_bytes;  /* per worker */
+	unsigned workers;   /* 1 .. ENGINE_WORKERS_MAX */
+	size_t gallery_max; /* templates */
 	struct jpeg_limits jpeg;
 	unsigned min_face_px;	  /* >= 12, or 0: by picture; see mtcnn.h */
 	uint64_t (*now_us)(void); /* monotonic clock for receipts */
@@ -135,7 +138,9 @@ void engine_receipt(const struct engine *e, unsigned slot,
 struct gallery *engine_gallery(struct engine *e);
 
 struct engine_info {
-	char model_id[MODEL_ID_MAX]; /* embedder name@crc: marks templates */
+	char model_id[MODEL_ID_MAX];	/* embedder name@crc, with a transform
+					   ~id: marks templates */
+	char embedder_id[MODEL_ID_MAX]; /* without it */
 	char detector_id[MODEL_ID_MAX];
 	const char *isa; /* kernel level in use: "scalar", ... */
 	unsigned min_face_px;
@@ -148,6 +153,11 @@ const struct engine_info *engine_info(const struct engine *e);
  * the kernels in use. Any thread, no slot. */
 void engine_cosines(const struct engine *e, const struct face_template *probe,
 		    const struct face_template *t, size_t n, float *scores);
+
+/* What the embedder would have given, as it is given with the transform. */
+enum status engine_rotate(const struct engine *e,
+			  const struct face_template *plain,
+			  struct face_template *out) MUST_CHECK;
 
 /* Score cut for a false match rate in (0, 1), from the embedder's own table:
  * log-linear between its entries, clamped to its ends. */

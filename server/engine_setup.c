@@ -41,3 +41,13 @@ void srv_engine_options(const struct config *cfg,
 	opt->min_face_px = (unsigned)cfg->min_face_px;
 	opt->now_us = srv_now_us;
 }
+
+enum status srv_engine_key(const struct config *cfg,
+			   struct srv_engine_paths *paths,
+			   struct engine_options *opt, struct errinfo *err)
+{
+	if (cfg->template_key_file[0] == '\0')
+		return ST_OK;
+	opt->transform = &paths->transform;
+	return templatekey_load(cfg, &paths->transform, err);
+}

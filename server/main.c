@@ -175,7 +175,9 @@ static enum status open_engine(const struct config *cfg, struct engine **e,
 	enum status st;
 
 	srv_engine_options(cfg, &paths, &opt);
-	st = engine_open(&opt, e, err);
+	st = srv_engine_key(cfg, &paths, &opt, err);
+	if (st == ST_OK)
+		st = engine_open(&opt, e, err);
 	if (st != ST_OK)
 		return st;
 	b.count = engine_budget_rows(*e, b.rows);

@@ -1,6 +1,5 @@
 #include "selftest.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "selftest_face.h"
@@ -43,16 +42,15 @@ static size_t known_face(struct face *f)
 	return 1;
 }
 
-static float cosine(const struct face_template *t, const int8_t *v)
+static float cosine(const struct engine *e, const struct face_template *t,
+		    const int8_t *v)
 {
-	struct face_template other = { .scale = 0.0f };
-	int32_t sum = 0;
+	struct face_template known = { .scale = 0.0f }, other;
 
-	memcpy(other.v, v, TEMPLATE_DIM);
-	for (int i = 0; i < TEMPLATE_DIM; i++)
-		sum += v[i] * v[i];
-	other.scale = 1.0f / sqrtf((float)sum);
-	return template_cosine(t, &other);
+	memcpy(known.v, v, TEMPLATE_DIM);
+	return engine_rotate(e, &known, &other) == ST_OK
+		       ? template_cosine(t, &other)
+		       : 0.0f;
 }
 
 enum status selftest_run(struct engine *e, unsigned slot, float *score,
@@ -64,7 +62,7 @@ enum status selftest_run(struct engine *e, unsigned slot, float *score,
 	struct picture_info info;
 	struct face_template t;
 	const struct selftest_known *known = known_for(
-		engine_info(e)->model_id);
+		engine_info(e)->embedder_id);
 	size_t n = 0;
 	enum status st;
 
@@ -81,7 +79,7 @@ enum status selftest_run(struct engine *e, unsigned slot, float *score,
 		st = engine_embed(e, slot, &faces[0], &t, err);
 	if (st != ST_OK)
 		return st;
-	*score = known ? cosine(&t, known->v) : 1.0f;
+	*score = known ? cosine(e, &t, known->v) : 1.0f;
 	if (*score < SCORE_MIN)
 		return err_set(err, ST_NOT_READY,
 			       "self-test: the known face scores %.3f",

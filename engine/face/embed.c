@@ -62,6 +62,24 @@ int embed_quantise(const float *v, struct face_template *out)
 	return 1;
 }
 
+void embed_use(struct embedder *e, const struct transform *t)
+{
+	e->rotates = t != NULL;
+	if (t != NULL)
+		e->transform = *t;
+}
+
+int embed_finish(const struct embedder *e, const float *v,
+		 struct face_template *out)
+{
+	float w[TEMPLATE_DIM];
+
+	memcpy(w, v, sizeof(w));
+	if (e->rotates)
+		transform_rotate(&e->transform, w);
+	return embed_quantise(w, out);
+}
+
 struct crop {
 	const uint8_t *rgb;
 	bool mirror;
@@ -105,14 +123,14 @@ enum status embed_run(const struct embedder *e, struct arena *pool,
 	if (area == NULL)
 		return err_set(err, ST_INTERNAL, "no room for the embedder");
 	memcpy(sum, run_net(e, rgb, false, area), sizeof(sum));
-	good = embed_quantise(sum, out);
+	good = embed_finish(e, sum, out);
 	if (good && mirror) {
 		const float *v = run_net(e, rgb, true, area);
 		float length = out->length;
 
 		for (int i = 0; i < TEMPLATE_DIM; i++)
 			sum[i] += v[i];
-		good = embed_quantise(sum, out);
+		good = embed_finish(e, sum, out);
 		out->length = length;
 	}
 	arena_release(pool, mark);
