@@ -28,6 +28,7 @@ need_build_tools() {
     need_library nettle nettle-dev
     need_library sqlite3 libsqlite3-dev
     need_library libsodium libsodium-dev
+    need_library zlib zlib1g-dev
     need_library libjpeg libjpeg62-turbo-dev
     need_library libcurl libcurl4-gnutls-dev
     need_library libmosquitto libmosquitto-dev

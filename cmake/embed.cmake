@@ -1,9 +1,9 @@
 # Puts the files that the daemon serves as they are into its program as bytes:
-# the contract of the API and the operator's console. Sets EMBEDDED_FILES for
-# server/embedded.c.in. The ETag is the content's own hash. The console is for
-# browsers, all of which take gzip: a third of the bytes, in the program and on
-# the way. The contract is for every client, so it is not packed; it goes without
-# the line breaks and the indentation that are for its readers here.
+# the contract of the API and the operator's console. Sets EMBEDDED_FILES and
+# CONTRACT_BYTES for server/embedded.c.in. The ETag is the content's own hash.
+# All are packed, a third of the bytes or less. The console goes so to browsers,
+# all of which take gzip; the contract, for every client, is unpacked first, and
+# is without the line breaks and the indentation that are for its readers here.
 set(type_.css "text/css; charset=utf-8")
 set(type_.html "text/html; charset=utf-8")
 set(type_.js "text/javascript; charset=utf-8")
@@ -24,21 +24,20 @@ foreach(path ${CMAKE_SOURCE_DIR}/docs/openapi.json ${console_files})
   endif()
   file(SHA256 ${path} hash)
   string(SUBSTRING ${hash} 0 16 hash)
-  set(encoding NULL)
-  if(name MATCHES "^console/")
-    set(encoding "\"gzip\"")
-    set(packed ${CMAKE_BINARY_DIR}/embedded.gz)
-    file(ARCHIVE_CREATE OUTPUT ${packed} PATHS ${path} FORMAT raw
-         COMPRESSION GZip)
-    set(path ${packed})
-  elseif(ending STREQUAL ".json")
+  set(encoding "\"gzip\"")
+  if(ending STREQUAL ".json")
     file(READ ${path} text)
     string(REGEX REPLACE "\n *" "" text "${text}")
     set(path ${CMAKE_BINARY_DIR}/embedded.json)
     file(WRITE ${path} "${text}")
+    file(SIZE ${path} CONTRACT_BYTES)
+    set(encoding NULL)
   endif()
-  file(SIZE ${path} size)
-  file(READ ${path} bytes HEX)
+  set(packed ${CMAKE_BINARY_DIR}/embedded.gz)
+  file(ARCHIVE_CREATE OUTPUT ${packed} PATHS ${path} FORMAT raw
+       COMPRESSION GZip)
+  file(SIZE ${packed} size)
+  file(READ ${packed} bytes HEX)
   # The time of the packing would make every build another one.
   string(REGEX REPLACE "^1f8b0800........" "1f8b080000000000" bytes "${bytes}")
   string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")

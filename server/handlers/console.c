@@ -19,8 +19,13 @@
 
 void handle_openapi(struct request *r, unsigned slot)
 {
+	const struct embedded *file = srv_contract();
+
 	(void)slot;
-	reply_file(r, srv_embedded_find("openapi.json"));
+	if (file == NULL)
+		reply_error(r, ST_NO_MEMORY, "no memory to unpack it");
+	else
+		reply_file(r, file);
 }
 
 void handle_console(struct request *r, unsigned slot)
