@@ -12,8 +12,8 @@
 #define FILE_MAX_BYTES	 (64u << 20)
 #define ANSWER_MAX_BYTES (8u << 20)
 #define KEY_CHARS_MAX	 256
-#define CONNECT_S	 10l
-#define SILENCE_S	 60l
+#define CONNECT_S	 10L
+#define SILENCE_S	 60L
 
 struct client {
 	CURL *curl;
@@ -379,8 +379,8 @@ static void set_trust(struct client *c)
 	if (c->pin[0] != '\0' && c->cacert == NULL) {
 		/* Nothing else is checked then, and nothing else need be. */
 		curl_easy_setopt(c->curl, CURLOPT_PINNEDPUBLICKEY, c->pin);
-		curl_easy_setopt(c->curl, CURLOPT_SSL_VERIFYPEER, 0l);
-		curl_easy_setopt(c->curl, CURLOPT_SSL_VERIFYHOST, 0l);
+		curl_easy_setopt(c->curl, CURLOPT_SSL_VERIFYPEER, 0L);
+		curl_easy_setopt(c->curl, CURLOPT_SSL_VERIFYHOST, 0L);
 	}
 }
 
@@ -409,10 +409,10 @@ enum status client_send(struct client *c, const struct client_request *q,
 	curl_easy_setopt(curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(curl, CURLOPT_USERAGENT, "facegate/" FACEGATE_VERSION);
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, c->why);
-	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1l);
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_S);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)q->timeout_s);
-	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1l);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
 	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, SILENCE_S);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, c);

@@ -136,7 +136,7 @@ static json_t *times_json(const struct measured *m, size_t n, uint64_t *scratch)
 
 	for (int s = 0; s < STAGES; s++) {
 		double sum = 0, median = 0;
-		size_t count = 0;
+		size_t count = 0, middle;
 
 		for (size_t i = 0; i < n; i++) {
 			if (!m[i].found)
@@ -146,7 +146,8 @@ static json_t *times_json(const struct measured *m, size_t n, uint64_t *scratch)
 		}
 		if (count > 0) {
 			qsort(scratch, count, sizeof(*scratch), by_value);
-			median = (double)scratch[count / 2];
+			middle = count / 2;
+			median = (double)scratch[middle];
 			sum /= (double)count;
 		}
 		json_object_set_new(o, names[s],

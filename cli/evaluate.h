@@ -66,7 +66,7 @@ enum status evaluate_all(const struct evaluation *ev, struct score_histogram *h,
 void evaluate_percent(json_t *o, const char *key, double share, int digits);
 
 /* The report as text. */
-void evaluate_print(const json_t *report);
+void evaluate_print(const json_t *o);
 
 /* Moves the landmarks to where they align to the box with a fixed margin. */
 void evaluate_margin_crop(struct face *f);

@@ -63,7 +63,7 @@ static size_t fields(char *line, char *out[COLUMNS_MAX])
  * one that is not there. */
 static bool read_columns(char *line, size_t at[USED])
 {
-	char *field[COLUMNS_MAX];
+	char *field[COLUMNS_MAX] = { NULL };
 	size_t n = fields(line + 1 + strspn(line + 1, "\t "), field);
 	bool any = false;
 

@@ -154,7 +154,7 @@ static enum status describe(const struct model *m, json_t **out,
 		}
 		weights += n.weights;
 		macs += n.macs;
-		if (strncmp(m->nets[i].name, "embed", 8) == 0)
+		if (&m->nets[i] == model_net(m, "embed"))
 			dim = json_integer(n.dim);
 		json_array_append_new(nets, net_json(&m->nets[i], &n));
 	}

@@ -1,5 +1,6 @@
 #include "pairs.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -148,6 +149,7 @@ static size_t sort_pictures(struct pair_picture *p, size_t n)
 	size_t kept = 0;
 	unsigned person = 0;
 
+	assert(p != NULL); /* a list has a pair at least */
 	qsort(p, n, sizeof(*p), pairs_order);
 	for (size_t i = 0; i < n; i++) {
 		if (kept > 0 && pairs_order(&p[kept - 1], &p[i]) == 0)
@@ -176,6 +178,7 @@ static void index_pictures(struct pair_list *out,
 	size_t n = 2 * out->pair_count;
 	struct pair_picture *p = out->pictures;
 
+	assert(p != NULL);
 	memcpy(p, two, n * sizeof(*p));
 	out->picture_count = sort_pictures(p, n);
 	for (size_t i = 0; i < out->pair_count; i++) {

@@ -106,7 +106,7 @@ int cli_verify(const struct cli *cli)
 					       { "door_id", cli->door },
 					       { NULL, NULL } };
 	struct errinfo err;
-	json_t *o;
+	json_t *o = NULL;
 
 	err_clear(&err);
 	if (ask(cli, "/verify", params, &cli->args[1], 1, &o, &err) != ST_OK)
@@ -121,7 +121,7 @@ int cli_identify(const struct cli *cli)
 					       { "group", cli->group },
 					       { NULL, NULL } };
 	struct errinfo err;
-	json_t *o;
+	json_t *o = NULL;
 
 	err_clear(&err);
 	if (ask(cli, "/identify", params, cli->args, 1, &o, &err) != ST_OK)
@@ -136,7 +136,7 @@ static int enroll_one(const struct cli *cli, struct errinfo *err)
 					       { "mode", cli->mode },
 					       { "duplicate", cli->duplicate },
 					       { NULL, NULL } };
-	json_t *o;
+	json_t *o = NULL;
 
 	if (ask(cli, "/enroll", params, &cli->args[1], cli->arg_count - 1, &o,
 		err) != ST_OK) {

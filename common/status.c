@@ -5,6 +5,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/* What status.h tells analysers instead. */
+#undef err_set
+#undef err_limit
+
 static const char *const codes[STATUS_COUNT] = {
 #define X(name, code, title) code,
 	STATUS_LIST(X)

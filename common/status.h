@@ -98,4 +98,10 @@ enum status err_set(struct errinfo *err, enum status st, const char *fmt, ...)
 enum status err_limit(struct errinfo *err, enum status st, int64_t limit,
 		      int64_t found, const char *fmt, ...) PRINTF_LIKE(5, 6);
 
+#if defined(__clang_analyzer__) || defined(FACEGATE_ANALYSIS)
+/* Analysers see one file at a time, and not that these return st. */
+#define err_set(err, st, ...)	((void)err_set(err, st, __VA_ARGS__), (st))
+#define err_limit(err, st, ...) ((void)err_limit(err, st, __VA_ARGS__), (st))
+#endif
+
 #endif

@@ -355,7 +355,7 @@ void seal_encrypt(const struct seal *s, const struct seal_place *p,
 	randombytes_buf(out, NONCE);
 	(void)crypto_aead_xchacha20poly1305_ietf_encrypt(
 		out + NONCE, NULL, plain, n, p->bytes, p->n, NULL, out,
-		key_of(s, seal_newest(s)));
+		s->keys[s->count - 1].key);
 }
 
 bool seal_decrypt(const struct seal *s, int64_t version,

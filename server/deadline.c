@@ -111,10 +111,10 @@ struct deadline *deadline_begin(struct deadlines *d, int fd)
 	struct deadline *c = NULL;
 
 	pthread_mutex_lock(&d->lock);
-	for (size_t i = 0; i < d->max && c == NULL; i++) {
-		if (d->slot[i].fd >= 0)
-			continue;
-		c = &d->slot[i];
+	for (size_t i = 0; i < d->max && c == NULL; i++)
+		if (d->slot[i].fd < 0)
+			c = &d->slot[i];
+	if (c != NULL) {
 		c->fd = fd;
 		c->at_us = srv_now_us() + d->after_us;
 	}

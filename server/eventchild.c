@@ -12,8 +12,6 @@
 #include <time.h>
 #include <unistd.h>
 
-extern char **environ;
-
 /* This program's folder and that name. */
 static bool beside(const char *program, char path[PATH_MAX])
 {

@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
@@ -38,8 +39,6 @@ enum command {
 	PRINT_BUDGET,
 	PRINT_BUDGET_JSON
 };
-
-extern char **environ;
 
 static const char usage[] =
 	"usage: facegated [--config FILE] [--KEY=VALUE ...]\n"
@@ -278,7 +277,7 @@ static enum status open_floors(const struct config *cfg,
 	struct db_options dbo;
 	float score = 0.0f;
 	size_t loaded = 0;
-	struct db_condition how;
+	struct db_condition how = { 0 };
 	enum status st;
 
 	srv_store_options(cfg, &paths, &dbo);

@@ -118,11 +118,12 @@ enum status align_face(const struct image *img, const float landmarks[5][2],
 					<< (2 * FRACTION_BITS);
 
 			for (int k = 0; k < n * n; k++) {
+				int column = k % n, row = k / n;
 				float fx = (float)x +
-					   ((float)(k % n) + 0.5f) / (float)n -
+					   ((float)column + 0.5f) / (float)n -
 					   0.5f;
 				float fy = (float)y +
-					   ((float)(k / n) + 0.5f) / (float)n -
+					   ((float)row + 0.5f) / (float)n -
 					   0.5f;
 				float sx = (fx - border) * zoom + shift;
 				float sy = (fy - border) * zoom + shift;

@@ -17,9 +17,10 @@ static struct jmem *self(j_common_ptr cinfo)
 	return (struct jmem *)cinfo->mem;
 }
 
-static void out_of_memory(j_common_ptr cinfo)
+static _Noreturn void out_of_memory(j_common_ptr cinfo)
 {
 	ERREXIT1(cinfo, JERR_OUT_OF_MEMORY, 0);
+	__builtin_unreachable(); /* the line above jumps */
 }
 
 static void *take(j_common_ptr cinfo, int pool_id, size_t bytes)

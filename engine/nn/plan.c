@@ -242,15 +242,18 @@ static void plan_places(struct nn_plan *p, const struct fgm_layer *ls,
 
 	p->scratch_offset = 0;
 	for (unsigned k = 0; k < n; k++) {
-		struct place *q = NULL;
+		struct place *q;
+		unsigned largest = 0;
 
-		for (unsigned i = 0; i < n; i++)
-			if (!done[i] &&
-			    (q == NULL || places[i].bytes > q->bytes))
-				q = &places[i];
+		while (done[largest])
+			largest++;
+		for (unsigned i = largest + 1; i < n; i++)
+			if (!done[i] && places[i].bytes > places[largest].bytes)
+				largest = i;
+		q = &places[largest];
 		q->offset = lowest_offset(q, placed, k);
 		placed[k] = q;
-		done[q - places] = 1;
+		done[largest] = 1;
 		if (q->offset + q->bytes > p->scratch_offset)
 			p->scratch_offset = q->offset + q->bytes;
 	}
