@@ -1,6 +1,6 @@
 /* A site's own rotation of the embedding: templates of two sites with different
  * keys are not alike, and within a site every comparison keeps its score but
- * for the rounding to int8. docs/decisions/0014-template-key.md
+ * for the rounding to int8. docs/decisions/0015-template-key.md
  * says what that protects.
  *
  * Rounds of a permutation, a change of signs and a Hadamard matrix: additions
