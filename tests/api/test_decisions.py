@@ -213,7 +213,8 @@ class Enrolment(unittest.TestCase):
         j = self.d.post("/identify", small_face(A1)).json
         self.assertEqual((j["decision"], j["reason"], j["candidates"]),
                          ("deny", "no_templates", []))
-        self.assertEqual(self.d.get("/people").json, {"people": [], "next": None})
+        self.assertEqual(self.d.get("/people").json,
+                         {"people": [], "next": None, "people_waiting": 0})
         self.assertEqual(self.d.request("DELETE", "/people/p").status, 404)
 
     def test_a_name_stays_until_another_is_given(self):
