@@ -82,6 +82,9 @@ static const struct key keys[] = {
 	    "Most scans of a progressive JPEG."),
 	KEY(jpeg_strict, TYPE_BOOL, 0, 0, "false",
 	    "Refuse pictures with any decoder warning, harmless ones too."),
+	KEY(picture_planes, TYPE_BOOL, 0, 0, "false",
+	    "Hold a picture that is too large for the pool in half the memory "
+	    "rather than smaller: sharper far faces, slower detection."),
 	KEY(min_face_px, TYPE_INT, 0, 1000, "0",
 	    "Smallest face looked for, in pixels of the working picture, from "
 	    "12; "

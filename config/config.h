@@ -39,6 +39,7 @@ struct config {
 	int64_t jpeg_max_megapixels; /* 1 .. 400, default 50 */
 	int64_t jpeg_max_scans;	     /* 1 .. 1000, default 64 */
 	bool jpeg_strict;	     /* default false */
+	bool picture_planes;	     /* default false */
 	int64_t min_face_px;	     /* 12 .. 1000; 0: by picture */
 	int64_t min_inter_eye_px; /* full-size pixels, 0 .. 1000, default 16 */
 	int64_t quality_min;	  /* percent, 0 .. 50, default 3 */

@@ -143,7 +143,8 @@ static enum status reserve(struct engine *e, const struct engine_options *opt,
 		 * here and not in the middle of a night. */
 		memset(at, 0, pool);
 		w->own_bytes = jpeg_decoder_bytes();
-		st = jpeg_decoder_open(at, &w->decoder, err);
+		st = jpeg_decoder_open(at, opt->picture_planes, &w->decoder,
+				       err);
 		if (st != ST_OK)
 			return st;
 		arena_init(&w->pool, at + w->own_bytes, pool - w->own_bytes);

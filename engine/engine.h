@@ -54,6 +54,9 @@ struct engine_options {
 	unsigned workers;   /* 1 .. ENGINE_WORKERS_MAX */
 	size_t gallery_max; /* templates */
 	struct jpeg_limits jpeg;
+	/* A picture that does not fit as RGB is held in planes, YCbCr with
+	 * colours at half the resolution, where that makes it larger. */
+	bool picture_planes;
 	unsigned min_face_px;	  /* >= 12, or 0: by picture; see mtcnn.h */
 	uint64_t (*now_us)(void); /* monotonic clock for receipts */
 };

@@ -38,6 +38,7 @@ void srv_engine_options(const struct config *cfg,
 	opt->jpeg.max_pixels = (uint64_t)cfg->jpeg_max_megapixels * 1000000u;
 	opt->jpeg.max_scans = (uint32_t)cfg->jpeg_max_scans;
 	opt->jpeg.strict = cfg->jpeg_strict;
+	opt->picture_planes = cfg->picture_planes;
 	opt->min_face_px = (unsigned)cfg->min_face_px;
 	opt->now_us = srv_now_us;
 }

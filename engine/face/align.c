@@ -72,21 +72,22 @@ static void sample(const struct image *img, float x, float y, uint32_t sum[3])
 	int fy = (int)((y - (float)y0) * FRACTION_ONE + 0.5f);
 	const int wx[2] = { FRACTION_ONE - fx, fx };
 	const int wy[2] = { FRACTION_ONE - fy, fy };
+	/* Which of the two columns are in the picture. */
+	int left = x0 < 0 ? -x0 : 0, right = (int)img->width_px - x0;
 
-	for (int j = 0; j < 2; j++) {
+	right = right < 2 ? right : 2;
+	for (int j = 0; j < 2 && left < right; j++) {
+		uint8_t buf[2 * IMAGE_CHANNELS];
 		int yy = y0 + j;
+		const uint8_t *px;
 
 		if (yy < 0 || yy >= (int)img->height_px)
 			continue;
-		for (int i = 0; i < 2; i++) {
-			int xx = x0 + i;
+		px = image_row(img, (uint32_t)(x0 + left), (uint32_t)yy,
+			       (uint32_t)(right - left), buf);
+		for (int i = left; i < right; i++, px += IMAGE_CHANNELS) {
 			uint32_t w = (uint32_t)(wx[i] * wy[j]);
-			const uint8_t *px;
 
-			if (xx < 0 || xx >= (int)img->width_px)
-				continue;
-			px = img->rgb + (size_t)yy * img->stride_bytes +
-			     (size_t)xx * IMAGE_CHANNELS;
 			for (int ch = 0; ch < IMAGE_CHANNELS; ch++)
 				sum[ch] += w * px[ch];
 		}

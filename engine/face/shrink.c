@@ -65,19 +65,23 @@ static float pixel_float(uint32_t sum, float count)
 
 /* Picture columns that are summed at a time. */
 #define PIECE (SHRINK_SUMS / IMAGE_CHANNELS)
+_Static_assert(PIECE <= IMAGE_SPAN_MAX,
+	       "a row of a piece is asked for at once");
 
 /* Sums picture rows [top, bottom) into s->sums, for each of the columns [left,
  * right), which are PIECE at most. */
 static void sum_columns(const struct shrink *s, long top, long bottom,
 			long left, long right)
 {
-	size_t n = (size_t)(right - left) * IMAGE_CHANNELS;
-	const uint8_t *from = s->img->rgb + (size_t)left * IMAGE_CHANNELS;
+	uint32_t n = (uint32_t)(right - left);
+	uint8_t row[PIECE * IMAGE_CHANNELS];
 
-	memset(s->sums, 0, n * sizeof(*s->sums));
+	memset(s->sums, 0, n * IMAGE_CHANNELS * sizeof(*s->sums));
 	for (long i = top; i < bottom; i++)
-		s->k->add_row_u8(s->sums,
-				 from + (size_t)i * s->img->stride_bytes, n);
+		s->k->add_row_u8(
+			s->sums,
+			image_row(s->img, (uint32_t)left, (uint32_t)i, n, row),
+			n * IMAGE_CHANNELS);
 }
 
 void shrink_row(void *shrink, uint32_t y, void *out)

@@ -15,6 +15,7 @@
 #include "image/exif.h"
 #include "image/jmem.h"
 #include "image/jplan.h"
+#include "image/jplanes.h"
 #include "image/orient.h"
 #include "image/pixels.h"
 
@@ -37,6 +38,7 @@ struct jpeg_decoder {
 	struct picture_info *info;
 	size_t room_bytes, keep_bytes;
 	uint32_t side_max_px;
+	bool planes; /* the picture may be held in them */
 	unsigned warnings;
 	unsigned orientation;
 	unsigned components; /* a bit for each whose first scan has begun */
@@ -288,12 +290,13 @@ size_t jpeg_decoder_bytes(void)
 	return align_up(sizeof(struct jpeg_decoder), ARENA_ALIGN);
 }
 
-enum status jpeg_decoder_open(void *mem, struct jpeg_decoder **out,
+enum status jpeg_decoder_open(void *mem, bool planes, struct jpeg_decoder **out,
 			      struct errinfo *err)
 {
 	struct jpeg_decoder *d = mem;
 
 	memset(d, 0, sizeof(*d));
+	d->planes = planes;
 	d->cinfo.err = jpeg_std_error(&d->errors);
 	d->errors.error_exit = on_error;
 	d->errors.emit_message = on_message;
@@ -336,8 +339,8 @@ static void choose_scale(struct jpeg_decoder *d)
 	j_decompress_ptr cinfo = &d->cinfo;
 	uint64_t need;
 
-	switch (jplan_scale(cinfo, d->room_bytes, d->keep_bytes, d->side_max_px,
-			    &need)) {
+	switch (jplan_scale(cinfo, d->planes, d->room_bytes, d->keep_bytes,
+			    d->side_max_px, &need)) {
 	case JPLAN_FITS:
 		break;
 	case JPLAN_TOO_LONG:
@@ -365,7 +368,9 @@ static void choose_scale(struct jpeg_decoder *d)
 static void store_rows(struct jpeg_decoder *d)
 {
 	j_decompress_ptr cinfo = &d->cinfo;
-	struct orient_layout to = orient_layout(d->out, d->info->orientation);
+	struct orient_layout to = orient_layout(
+		d->out->rgb, d->out->width_px, d->out->height_px,
+		d->out->stride_bytes, IMAGE_CHANNELS, d->info->orientation);
 	enum pixels_kind kind = cinfo->out_color_space == JCS_RGB ? PIXELS_RGB
 				: cinfo->saw_Adobe_marker	  ? PIXELS_LIGHT
 								  : PIXELS_INK;
@@ -388,6 +393,7 @@ static void decode(struct jpeg_decoder *d)
 	j_decompress_ptr cinfo = &d->cinfo;
 	struct picture_info *info = d->info;
 	struct image *out = d->out;
+	uint8_t *pixels;
 	bool turned;
 
 	expect_jpeg(d);
@@ -407,8 +413,12 @@ static void decode(struct jpeg_decoder *d)
 	out->width_px = turned ? cinfo->output_height : cinfo->output_width;
 	out->height_px = turned ? cinfo->output_width : cinfo->output_height;
 	out->stride_bytes = (size_t)out->width_px * IMAGE_CHANNELS;
-	out->rgb = arena_head(d->mem.pool, out->stride_bytes * out->height_px);
-	if (out->rgb == NULL)
+	pixels = arena_head(d->mem.pool,
+			    cinfo->raw_data_out
+				    ? (size_t)image_planes_bytes(out->width_px,
+								 out->height_px)
+				    : out->stride_bytes * out->height_px);
+	if (pixels == NULL)
 		ERREXIT1(cinfo, JERR_OUT_OF_MEMORY, 0);
 	info->width_px = turned ? cinfo->image_height : cinfo->image_width;
 	info->height_px = turned ? cinfo->image_width : cinfo->image_height;
@@ -421,7 +431,11 @@ static void decode(struct jpeg_decoder *d)
 	if (jpeg_has_multiple_scans(cinfo) &&
 	    d->components != (1u << cinfo->num_components) - 1)
 		fail_corrupt(d, "a colour component is missing");
-	store_rows(d);
+	out->rgb = pixels;
+	if (cinfo->raw_data_out)
+		jplanes_read(cinfo, pixels, d->orientation, out);
+	else
+		store_rows(d);
 	info->warnings = d->warnings;
 }
 

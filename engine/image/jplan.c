@@ -7,6 +7,7 @@
 
 #include "image/image.h"
 #include "image/jmem.h"
+#include "image/jplanes.h"
 
 #define SCALE_DENOM 8
 /* What a decode takes besides rows and coefficients: Huffman look-up tables,
@@ -68,21 +69,37 @@ static uint64_t row_bytes(j_decompress_ptr cinfo)
 			   (uint64_t)cinfo->output_components);
 }
 
-enum jplan jplan_scale(j_decompress_ptr cinfo, uint64_t room, uint64_t keep,
-		       uint32_t side_max_px, uint64_t *need)
+/* What a picture takes in the form that raw_data_out says. */
+static uint64_t need_of(j_decompress_ptr cinfo, uint64_t coefficients,
+			uint64_t keep)
+{
+	uint64_t width = cinfo->output_width, height = cinfo->output_height;
+	bool planes = cinfo->raw_data_out;
+	uint64_t picture = planes ? image_planes_bytes((uint32_t)width,
+						       (uint32_t)height)
+				  : width * height * IMAGE_CHANNELS;
+	uint64_t beside = coefficients +
+			  (planes ? FIXED_BYTES + jplanes_row_bytes(cinfo)
+				  : row_bytes(cinfo));
+
+	return lines(picture) + (keep > beside ? keep : beside);
+}
+
+enum jplan jplan_scale(j_decompress_ptr cinfo, bool planes, uint64_t room,
+		       uint64_t keep, uint32_t side_max_px, uint64_t *need)
 {
 	uint64_t coefficients = coefficient_bytes(cinfo);
 
 	for (unsigned m = SCALE_DENOM; m >= 1; m--) {
-		uint64_t picture, beside;
-
 		cinfo->scale_num = m;
 		cinfo->scale_denom = SCALE_DENOM;
 		jpeg_calc_output_dimensions(cinfo);
-		picture = lines((uint64_t)cinfo->output_width *
-				cinfo->output_height * IMAGE_CHANNELS);
-		beside = coefficients + row_bytes(cinfo);
-		*need = picture + (keep > beside ? keep : beside);
+		cinfo->raw_data_out = FALSE;
+		*need = need_of(cinfo, coefficients, keep);
+		if (planes && *need > room && jplanes_possible(cinfo)) {
+			cinfo->raw_data_out = TRUE;
+			*need = need_of(cinfo, coefficients, keep);
+		}
 		if (*need <= room && cinfo->output_width <= side_max_px &&
 		    cinfo->output_height <= side_max_px)
 			return JPLAN_FITS;

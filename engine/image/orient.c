@@ -2,13 +2,13 @@
  * stored upright as it is decoded and never turned afterwards. No state. */
 #include "image/orient.h"
 
-struct orient_layout orient_layout(const struct image *img,
-				   unsigned orientation)
+struct orient_layout orient_layout(uint8_t *p, uint32_t width_px,
+				   uint32_t height_px, size_t stride,
+				   size_t pixel, unsigned orientation)
 {
-	ptrdiff_t px = IMAGE_CHANNELS, row = (ptrdiff_t)img->stride_bytes;
-	ptrdiff_t right = px * ((ptrdiff_t)img->width_px - 1);
-	ptrdiff_t bottom = row * ((ptrdiff_t)img->height_px - 1);
-	uint8_t *p = img->rgb;
+	ptrdiff_t px = (ptrdiff_t)pixel, row = (ptrdiff_t)stride;
+	ptrdiff_t right = px * ((ptrdiff_t)width_px - 1);
+	ptrdiff_t bottom = row * ((ptrdiff_t)height_px - 1);
 
 	switch (orientation) {
 	case 2:

@@ -5,17 +5,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "image/image.h"
-
 /* Stored pixel (x, y) lies at base + x * dx + y * dy, in bytes. */
 struct orient_layout {
 	uint8_t *base;
 	ptrdiff_t dx, dy;
 };
 
-/* img is the upright picture; orientation is EXIF's, 1 .. 8, and anything else
- * counts as 1. */
-struct orient_layout orient_layout(const struct image *img,
+/* For pixels of px bytes in an upright picture of that size, rows of stride
+ * bytes; orientation is EXIF's, 1 .. 8, and anything else counts as 1. */
+struct orient_layout orient_layout(uint8_t *pixels, uint32_t width_px,
+				   uint32_t height_px, size_t stride, size_t px,
 				   unsigned orientation);
 
 #endif

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "image/image.h"
+
 /* Ink on white: each colour is what its own ink and black let through. */
 static void print(const uint8_t *cmyk, uint8_t flip, uint8_t *rgb)
 {

@@ -44,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_check(
 			jpeg_decoder_open(aligned_alloc(ARENA_ALIGN,
 							jpeg_decoder_bytes()),
-					  &decoder, NULL) == ST_OK);
+					  true, &decoder, NULL) == ST_OK);
 	}
 	if (size == 0)
 		return 0;
@@ -56,7 +56,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* What went wrong is said, and leaves nothing behind. */
 	fuzz_check(pool.tail == 0 && st == err.status);
 	if (st == ST_OK)
-		fuzz_check(img.stride_bytes * img.height_px <= pool.head);
+		fuzz_check((size_t)img.width_px * img.height_px *
+				   (img.rgb != NULL ? 3 : 1) <=
+			   pool.head);
 	else
 		fuzz_check(pool.head == 0);
 	return 0;

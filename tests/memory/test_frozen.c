@@ -157,6 +157,7 @@ START_TEST(ten_thousand_requests_allocate_nothing_and_never_grow)
 		.workers = 1,
 		.gallery_max = 100,
 		.jpeg = { 8192, 50000000, 64, false },
+		.picture_planes = true,
 		.min_face_px = 120, /* quick: the point is memory */
 		.now_us = no_clock,
 	};

@@ -19,14 +19,25 @@ uint32_t rnd(void)
 	return state >> 8;
 }
 
-void jpegtest_open(void)
+static void open_decoder(bool planes)
 {
 	state = 4711;
 	pool_memory = aligned_alloc(64, POOL_BYTES);
 	decoder_memory = aligned_alloc(64, jpeg_decoder_bytes());
 	arena_init(&pool, pool_memory, POOL_BYTES);
-	ck_assert_uint_eq(jpeg_decoder_open(decoder_memory, &decoder, NULL),
-			  ST_OK);
+	ck_assert_uint_eq(
+		jpeg_decoder_open(decoder_memory, planes, &decoder, NULL),
+		ST_OK);
+}
+
+void jpegtest_open(void)
+{
+	open_decoder(false);
+}
+
+void jpegtest_open_planes(void)
+{
+	open_decoder(true);
 }
 
 void jpegtest_close(void)

@@ -44,6 +44,7 @@ extern struct picture_info info;
 extern size_t bytes_read;
 
 void jpegtest_open(void);
+void jpegtest_open_planes(void); /* with a decoder that may make them */
 void jpegtest_close(void);
 uint32_t rnd(void);
 

@@ -112,7 +112,10 @@ END_TEST
 #define WIDTH  900
 #define HEIGHT 64
 static uint8_t pixels[HEIGHT * WIDTH * 3];
-static struct image picture = { pixels, WIDTH, HEIGHT, WIDTH * 3 };
+static struct image picture = { .rgb = pixels,
+				.width_px = WIDTH,
+				.height_px = HEIGHT,
+				.stride_bytes = WIDTH * 3 };
 
 /* The definition, pixel by pixel, in double. */
 static double average(const struct window *w, uint32_t ow, uint32_t oh,
@@ -215,7 +218,10 @@ END_TEST
 START_TEST(alignment_undoes_rotation_scale_and_shift)
 {
 	static uint8_t big[200 * 200 * 3], rgb[112 * 112 * 3];
-	struct image img = { big, 200, 200, 600 };
+	struct image img = { .rgb = big,
+			     .width_px = 200,
+			     .height_px = 200,
+			     .stride_bytes = 600 };
 	static const float places[5][2] = { { 38.29f, 51.70f },
 					    { 73.53f, 51.50f },
 					    { 56.03f, 71.74f },

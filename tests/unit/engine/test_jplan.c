@@ -22,6 +22,10 @@ static const struct {
 };
 #define SAMPLINGS (sizeof(samplings) / sizeof(samplings[0]))
 
+/* Whether the decoder may make planes; each test runs in a process of its own.
+ */
+static bool planes;
+
 /* What a scale takes when room is all there is, by the plan itself. */
 static enum jplan plan(struct made m, uint64_t room, uint64_t *need,
 		       unsigned *width)
@@ -35,7 +39,7 @@ static enum jplan plan(struct made m, uint64_t room, uint64_t *need,
 	jpeg_mem_src(&c, m.p, m.n);
 	jpeg_read_header(&c, TRUE);
 	c.out_color_space = c.num_components == 4 ? JCS_CMYK : JCS_RGB;
-	result = jplan_scale(&c, room, 0, 1600, need);
+	result = jplan_scale(&c, planes, room, 0, 1600, need);
 	*width = c.output_width;
 	jpeg_destroy_decompress(&c);
 	return result;
@@ -221,10 +225,16 @@ START_TEST(repeated_tables_take_no_more_memory_than_once)
 }
 END_TEST
 
+static void open_planes(void)
+{
+	jpegtest_open_planes();
+	planes = true;
+}
+
 Suite *suite_jplan(void)
 {
 	Suite *s = suite_create("jplan");
-	TCase *t = tcase_create("jplan");
+	TCase *t = tcase_create("jplan"), *p = tcase_create("planes");
 
 	tcase_add_checked_fixture(t, jpegtest_open, jpegtest_close);
 	tcase_set_timeout(t, 120);
@@ -238,5 +248,10 @@ Suite *suite_jplan(void)
 	tcase_add_test(t, half_a_megabyte_of_segments_costs_no_memory);
 	tcase_add_test(t, repeated_tables_take_no_more_memory_than_once);
 	suite_add_tcase(s, t);
+	tcase_add_checked_fixture(p, open_planes, jpegtest_close);
+	tcase_set_timeout(p, 120);
+	tcase_add_loop_test(p, the_planned_pool_suffices_at_every_scale, 0,
+			    SAMPLINGS);
+	suite_add_tcase(s, p);
 	return s;
 }

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "image/image.h"
 #include "image/orient.h"
 
 #define WIDTH  5 /* of the stored picture */
@@ -38,7 +39,8 @@ static void assert_maps(unsigned orientation, unsigned as)
 	struct orient_layout to;
 
 	img.stride_bytes = img.width_px * 3 + 2; /* rows may be padded */
-	to = orient_layout(&img, orientation);
+	to = orient_layout(img.rgb, img.width_px, img.height_px,
+			   img.stride_bytes, IMAGE_CHANNELS, orientation);
 	for (unsigned y = 0; y < HEIGHT; y++)
 		for (unsigned x = 0; x < WIDTH; x++) {
 			unsigned ux = swapped ? y : x, uy = swapped ? x : y;

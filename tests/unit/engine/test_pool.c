@@ -43,6 +43,7 @@ static struct answer answer_in(size_t pool_bytes, struct made m)
 		.workers = 1,
 		.gallery_max = 10,
 		.jpeg = { 8192, 50000000, 64, false },
+		.picture_planes = true,
 		.now_us = no_clock,
 	};
 	struct byte_source src = { read_made, &m };
@@ -102,6 +103,13 @@ START_TEST(vga_in_one_mebibyte_gives_the_same_bits_as_in_a_larger_pool)
 }
 END_TEST
 
+START_TEST(a_picture_1280_wide_in_two_mebibytes_does_too)
+{
+	assert_same(2u << 20, photograph(1280, 960, 2), 1280, 960);
+	assert_same(3u << 19, photograph(1280, 720, 2), 1280, 720);
+}
+END_TEST
+
 Suite *suite_pool(void)
 {
 	Suite *s = suite_create("pool");
@@ -110,6 +118,7 @@ Suite *suite_pool(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_test(
 		t, vga_in_one_mebibyte_gives_the_same_bits_as_in_a_larger_pool);
+	tcase_add_test(t, a_picture_1280_wide_in_two_mebibytes_does_too);
 	suite_add_tcase(s, t);
 	return s;
 }
