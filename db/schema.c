@@ -137,7 +137,9 @@ static const char *const migrations[] = {
 	" name TEXT PRIMARY KEY,"
 	" log_id INTEGER NOT NULL) STRICT;",
 
-	/* 5: the audit log, its two ends, and the API keys that it knows */
+	/* 5: the audit log, its two ends, and the API keys that it knows. A
+	 * person's templates of one model are counted without their pages,
+	 * which may be damaged. */
 	"CREATE TABLE audit("
 	" seq INTEGER PRIMARY KEY,"
 	" at_ms INTEGER NOT NULL,"
@@ -153,7 +155,9 @@ static const char *const migrations[] = {
 	"INSERT INTO audit_chain VALUES(1, seal_version(), seal_chain());"
 	"CREATE TABLE audit_keys("
 	" id TEXT PRIMARY KEY,"
-	" role TEXT NOT NULL) STRICT;",
+	" role TEXT NOT NULL) STRICT;"
+	"DROP INDEX templates_by_person;"
+	"CREATE INDEX templates_by_person ON templates(person_key, model_id);",
 };
 
 #define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))
