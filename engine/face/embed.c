@@ -13,6 +13,7 @@ enum status embed_open(struct embedder *e, const struct model *m,
 
 	e->model = m;
 	e->k = k;
+	e->rotates = false;
 	e->net = model_net(m, "embed");
 	if (e->net == NULL)
 		return err_set(err, ST_BAD_MODEL, "%s has no embedder", m->id);
