@@ -11,7 +11,8 @@ Suite *suite_planes(void);
 /* Decodes beside so much that planes fit at full size, and RGB does not. */
 static void decode_to_planes(struct made m, int width, int height)
 {
-	size_t bytes = image_planes_bytes((uint32_t)width, (uint32_t)height);
+	size_t bytes = (size_t)image_planes_bytes((uint32_t)width,
+						  (uint32_t)height);
 
 	arena_release(&pool, (struct arena_mark){ 0, 0 });
 	memset(pool_memory, 0xa5, POOL_BYTES);
@@ -137,7 +138,8 @@ START_TEST(a_plain_colour_stays_what_it_is)
 	for (unsigned scale = 8; scale >= 1; scale--) {
 		struct made m = make((struct recipe){
 			SIZED(320, 240, JCS_YCbCr), .solid = colour });
-		size_t bytes = image_planes_bytes(40 * scale, 30 * scale);
+		size_t bytes = (size_t)image_planes_bytes(40 * scale,
+							  30 * scale);
 		uint8_t buf[3];
 		const uint8_t *p;
 		int worst = 0;
