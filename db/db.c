@@ -50,6 +50,20 @@ enum status db_lock_folder(struct db *db, const char *dir, struct errinfo *err)
 	return db_fail_errno("Locking the data folder", err);
 }
 
+/* Pragmas that need the tables: they are our own and right, so what the file
+ * says of its tables must be wrong. */
+static enum status set_up(sqlite3 *conn, const char *sql, struct errinfo *err)
+{
+	int rc = sqlite3_exec(conn, sql, NULL, NULL, NULL);
+
+	if (rc == SQLITE_ERROR)
+		return err_set(err, ST_BAD_DATABASE,
+			       "The database's tables cannot be read.");
+	return rc == SQLITE_OK
+		       ? ST_OK
+		       : db_fail(conn, rc, "Setting up the database", err);
+}
+
 enum status db_connect(const char *path, int mode, int cache_pages,
 		       sqlite3 **out, struct errinfo *err)
 {
@@ -78,7 +92,7 @@ enum status db_connect(const char *path, int mode, int cache_pages,
 		       "PRAGMA foreign_keys = ON;"
 		       "PRAGMA secure_delete = ON;",
 		       DB_PAGE_BYTES, cache_pages);
-	st = db_exec(*out, sql, "Setting up the database", err);
+	st = set_up(*out, sql, err);
 	return st;
 }
 
@@ -140,7 +154,7 @@ static enum status open_writer(struct db *db, const char *path, int pages,
 		       "PRAGMA synchronous = FULL;",
 		       DB_MAX_PAGES);
 	if (st == ST_OK)
-		st = db_exec(db->writer, sql, "Setting up the database", err);
+		st = set_up(db->writer, sql, err);
 	db->sync_full = true;
 	if (st == ST_OK)
 		st = db_keys_load(db, db->writer, err);
@@ -159,10 +173,10 @@ static enum status open_reader(struct db *db, const char *path, int mode,
 	enum status st = db_connect(path, mode, pages, &db->reader, err);
 
 	if (st == ST_OK)
-		st = db_exec(db->reader,
-			     "PRAGMA wal_autocheckpoint = 0;"
-			     "PRAGMA query_only = ON;",
-			     "Setting up the database", err);
+		st = set_up(db->reader,
+			    "PRAGMA wal_autocheckpoint = 0;"
+			    "PRAGMA query_only = ON;",
+			    err);
 	return st;
 }
 
