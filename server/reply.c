@@ -127,11 +127,30 @@ void reply_json(struct request *r, int http_status, json_t *body)
 		set_answer(r, http_status, text, "application/json");
 }
 
-void reply_page(struct request *r, const char *name, json_t *list, json_t *next)
+void reply_page(struct request *r, enum status st,
+		const struct reply_rows *rows)
 {
+	json_t *list, *next = NULL;
+
+	if (st != ST_OK) {
+		free(rows->page);
+		reply_problem(r, NULL);
+		return;
+	}
+	list = json_array();
+	for (size_t i = 0; i < rows->n; i++)
+		json_array_append_new(list,
+				      rows->tell((const char *)rows->page +
+						 i * rows->row_bytes));
+	/* A full page may have a successor. */
+	if (rows->n == (size_t)rows->limit)
+		next = json_object_get(
+			json_array_get(list, json_array_size(list) - 1),
+			rows->cursor);
 	reply_json(r, 200,
-		   json_pack("{s:o, s:o}", name, list, "next",
+		   json_pack("{s:o, s:O}", rows->name, list, "next",
 			     next ? next : json_null()));
+	free(rows->page);
 }
 
 void reply_plain(struct request *r, char *text, const char *type)

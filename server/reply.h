@@ -19,10 +19,19 @@ void reply_empty(struct request *r, int http_status);
 void reply_problem(struct request *r, const char *part);
 /* The same for a status and a sentence made on the spot. */
 void reply_error(struct request *r, enum status st, const char *text);
-/* 200 with a page: the list under its name and the cursor of the next page,
- * NULL for none. Takes both. */
-void reply_page(struct request *r, const char *name, json_t *list,
-		json_t *next);
+/* Rows of the store as a page: how many were asked for and found, and how one
+ * is told; its member `cursor` of the last row asks for the next page. */
+struct reply_rows {
+	const char *name, *cursor;
+	json_t *(*tell)(const void *row);
+	void *page; /* from request_page; freed by reply_page */
+	size_t row_bytes, n;
+	int64_t limit;
+};
+
+/* 200 with the rows, or the problem in r->err when st is not ST_OK. */
+void reply_page(struct request *r, enum status st,
+		const struct reply_rows *rows);
 /* 200 with a body that comes from a callback. Takes resp. */
 void reply_stream(struct request *r, struct MHD_Response *resp,
 		  const char *type);

@@ -8,8 +8,9 @@
 
 #define PAGE_MAX 200
 
-static json_t *row_json(const struct db_audit_row *row)
+static json_t *row_json(const void *of)
 {
+	const struct db_audit_row *row = of;
 	char hash[2 * DB_AUDIT_HASH_BYTES + 1];
 
 	for (size_t i = 0; i < sizeof(row->hash); i++)
@@ -28,7 +29,6 @@ void handle_audit(struct request *r, unsigned slot)
 	struct db_audit_row *page = NULL;
 	int64_t limit = 0, before = 0;
 	size_t n = 0;
-	json_t *list;
 	enum status st = request_int(r, "limit", 1, PAGE_MAX, 50, &limit);
 
 	(void)slot;
@@ -41,15 +41,7 @@ void handle_audit(struct request *r, unsigned slot)
 	if (st == ST_OK)
 		st = db_audit_list(r->srv->db, before, page, (size_t)limit, &n,
 				   &r->err);
-	if (st != ST_OK) {
-		free(page);
-		reply_problem(r, NULL);
-		return;
-	}
-	list = json_array();
-	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, row_json(&page[i]));
-	reply_page(r, "audit", list,
-		   n == (size_t)limit ? json_integer(page[n - 1].seq) : NULL);
-	free(page);
+	reply_page(r, st,
+		   &(struct reply_rows){ "audit", "seq", row_json, page,
+					 sizeof(*page), n, limit });
 }

@@ -21,8 +21,9 @@ static json_t *number_or_null(double v)
 	return isnan(v) ? json_null() : json_real(v);
 }
 
-static json_t *door_json(const struct db_door *d)
+static json_t *door_json(const void *row)
 {
+	const struct db_door *d = row;
 	json_t *windows = json_loads(d->windows, 0, NULL);
 
 	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:o, s:o}", "door_id",
@@ -40,7 +41,6 @@ void handle_doors(struct request *r, unsigned slot)
 	struct db_door *page = NULL;
 	int64_t limit = 0;
 	size_t n = 0;
-	json_t *list;
 	enum status st = request_int(r, "limit", 1, PAGE_MAX, 50, &limit);
 
 	(void)slot;
@@ -54,17 +54,9 @@ void handle_doors(struct request *r, unsigned slot)
 	if (st == ST_OK)
 		st = db_doors_list(r->srv->db, after ? after : "", page,
 				   (size_t)limit, &n, &r->err);
-	if (st != ST_OK) {
-		free(page);
-		reply_problem(r, NULL);
-		return;
-	}
-	list = json_array();
-	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, door_json(&page[i]));
-	reply_page(r, "doors", list,
-		   n == (size_t)limit ? json_string(page[n - 1].id) : NULL);
-	free(page);
+	reply_page(r, st,
+		   &(struct reply_rows){ "doors", "door_id", door_json, page,
+					 sizeof(*page), n, limit });
 }
 
 void handle_door(struct request *r, unsigned slot)

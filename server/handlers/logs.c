@@ -110,13 +110,17 @@ static void export(struct request *r, const struct log_filter *f, int64_t rows)
 		reply_problem(r, NULL);
 }
 
+static json_t *row_json(const void *row)
+{
+	return logexport_row(row);
+}
+
 void handle_logs(struct request *r, unsigned slot)
 {
 	struct match_event *page = NULL;
 	struct log_filter f;
 	int64_t limit = 0;
 	size_t n = 0;
-	json_t *list;
 	enum status st = read_filter(r, &f, &limit);
 
 	(void)slot;
@@ -131,19 +135,10 @@ void handle_logs(struct request *r, unsigned slot)
 	if (st == ST_OK)
 		st = db_log_list(r->srv->db, &f, page, (size_t)limit, &n,
 				 &r->err);
-	if (st != ST_OK) {
-		free(page);
-		reply_problem(r, NULL);
-		return;
-	}
-	list = json_array();
-	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, logexport_row(&page[i]));
-	/* A full page may have a successor; ask for it with before=next, or
-	 * after=next. */
-	reply_page(r, "logs", list,
-		   n == (size_t)limit ? json_integer(page[n - 1].id) : NULL);
-	free(page);
+	/* The next page is asked for with before=next, or after=next. */
+	reply_page(r, st,
+		   &(struct reply_rows){ "logs", "log_id", row_json, page,
+					 sizeof(*page), n, limit });
 }
 
 void handle_log(struct request *r, unsigned slot)

@@ -12,13 +12,23 @@
 
 #define PAGE_MAX 100
 
+static json_t *template_json(const void *row)
+{
+	const struct db_template *t = row;
+
+	return json_pack("{s:I, s:s, s:o, s:o, s:o}", "template_id",
+			 (json_int_t)t->id, "model", t->model_id, "quality",
+			 jsonvalue_real(floor(t->quality * 10) / 10, 1),
+			 "key_id", reply_text(t->key_id), "created_at",
+			 reply_time(t->created_ms));
+}
+
 void handle_templates(struct request *r, unsigned slot)
 {
 	struct db_template *page = NULL;
 	struct db_person person;
 	int64_t limit = 0, after = 0;
 	size_t n = 0;
-	json_t *list;
 	enum status st = request_int(r, "limit", 1, PAGE_MAX, 50, &limit);
 
 	(void)slot;
@@ -33,26 +43,10 @@ void handle_templates(struct request *r, unsigned slot)
 	if (st == ST_OK)
 		st = db_templates_list(r->srv->db, r->path_id, after, page,
 				       (size_t)limit, &n, &r->err);
-	if (st != ST_OK) {
-		free(page);
-		reply_problem(r, NULL);
-		return;
-	}
-	list = json_array();
-	for (size_t i = 0; i < n; i++)
-		json_array_append_new(
-			list,
-			json_pack("{s:I, s:s, s:o, s:o, s:o}", "template_id",
-				  (json_int_t)page[i].id, "model",
-				  page[i].model_id, "quality",
-				  jsonvalue_real(
-					  floor(page[i].quality * 10) / 10, 1),
-				  "key_id", reply_text(page[i].key_id),
-				  "created_at",
-				  reply_time(page[i].created_ms)));
-	reply_page(r, "templates", list,
-		   n == (size_t)limit ? json_integer(page[n - 1].id) : NULL);
-	free(page);
+	reply_page(r, st,
+		   &(struct reply_rows){ "templates", "template_id",
+					 template_json, page, sizeof(*page), n,
+					 limit });
 }
 
 /* The person's templates that are left, for the gallery. */
