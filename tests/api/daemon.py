@@ -12,6 +12,7 @@ import ssl
 import subprocess
 import tempfile
 import time
+import unittest
 import zlib
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -251,6 +252,26 @@ def status_of(raw):
     """The status code of a raw reply, 0 for none."""
     found = re.match(rb"HTTP/1\.1 (\d{3}) ", raw)
     return int(found.group(1)) if found else 0
+
+
+class FolderCase(unittest.TestCase):
+    """A folder of its own for each test, and daemons on it that end with the test."""
+
+    environment = None
+
+    def setUp(self):
+        self.dir = self.folder()
+
+    def folder(self, prefix="facegate-api-"):
+        path = tempfile.mkdtemp(prefix=prefix)
+        self.addCleanup(shutil.rmtree, path)
+        return path
+
+    def daemon(self, folder=None, **keys):
+        d = Daemon(folder or self.dir, environment=self.environment,
+                   **{"min_face_px": 60, **keys})
+        self.addCleanup(d.stop)
+        return d
 
 
 def wait_for(condition, seconds=20):

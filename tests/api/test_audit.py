@@ -5,25 +5,15 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import tempfile
 import unittest
 
-from daemon import FACEGATE, Daemon, add_key, clean_environment, small_face, wait_for
+from daemon import FACEGATE, FolderCase, add_key, clean_environment, small_face, wait_for
 
 OBAMA = small_face("obama.jpg")
 JSON = {"Content-Type": "application/json"}
 
 
-class Case(unittest.TestCase):
-    def setUp(self):
-        self.dir = tempfile.mkdtemp(prefix="facegate-api-")
-        self.addCleanup(shutil.rmtree, self.dir)
-
-    def daemon(self, **keys):
-        d = Daemon(self.dir, min_face_px=60, **keys)
-        self.addCleanup(d.stop)
-        return d
-
+class Case(FolderCase):
     def tool(self, *args):
         return subprocess.run([FACEGATE, *args, f"--data_dir={self.dir}"], text=True,
                               env=clean_environment(), capture_output=True, timeout=60,

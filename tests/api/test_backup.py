@@ -10,23 +10,16 @@ import tempfile
 import threading
 import unittest
 
-from daemon import FACEGATE, Daemon, clean_environment, faults, old_database, small_face
+from daemon import FACEGATE, FolderCase, clean_environment, faults, old_database, small_face
 
 OBAMA, OBAMA2 = map(small_face, ("obama.jpg", "obama2.jpg"))
 
 
-class Case(unittest.TestCase):
+class Case(FolderCase):
     def setUp(self):
-        self.dir = tempfile.mkdtemp(prefix="facegate-api-")
-        self.addCleanup(shutil.rmtree, self.dir)
-        self.elsewhere = tempfile.mkdtemp(prefix="facegate-backup-")
-        self.addCleanup(shutil.rmtree, self.elsewhere)
+        super().setUp()
+        self.elsewhere = self.folder("facegate-backup-")
         self.file = os.path.join(self.elsewhere, "facegate.backup")
-
-    def daemon(self, folder=None, **keys):
-        d = Daemon(folder or self.dir, min_face_px=60, **keys)
-        self.addCleanup(d.stop)
-        return d
 
     def tool(self, *words, folder=None, environment=None):
         return subprocess.run([FACEGATE, *words, f"--data_dir={folder or self.dir}"],

@@ -11,22 +11,20 @@ import threading
 import time
 import unittest
 
-from daemon import (FACEGATED, MODELS, Daemon, faults, run_to_end, sanitized, small_face,
+from daemon import (FACEGATED, MODELS, FolderCase, faults, run_to_end, sanitized, small_face,
                     status_of, wait_for)
 
 PICTURE, OTHER = small_face("obama.jpg"), small_face("obama2.jpg")
 
 
-class Machine(unittest.TestCase):
+class Machine(FolderCase):
     def setUp(self):
-        self.dir = tempfile.mkdtemp(prefix="facegate-api-")
-        self.addCleanup(shutil.rmtree, self.dir)
-        self.faults = tempfile.mkdtemp(prefix="facegate-faults-")
-        self.addCleanup(shutil.rmtree, self.faults)
+        super().setUp()
+        self.faults = self.folder("facegate-faults-")
+        self.environment = faults(self.faults)
 
     def daemon(self, **keys):
-        d = Daemon(self.dir, environment=faults(self.faults), min_face_px=60, **keys)
-        self.addCleanup(d.stop)
+        d = super().daemon(**keys)
         self.enrol(d, "p", 201)
         return d
 

@@ -5,13 +5,11 @@ send."""
 import http.client
 import json
 import re
-import shutil
-import tempfile
 import time
 import unittest
 import urllib.parse
 
-from daemon import Daemon, add_key, made, run_to_end, small_face, status_of
+from daemon import FolderCase, add_key, made, run_to_end, small_face, status_of
 
 OBAMA, OBAMA2, BIDEN = (small_face(n) for n in ("obama.jpg", "obama2.jpg", "biden.jpg"))
 FACE = "/v1/vision/face/"
@@ -50,15 +48,9 @@ def double_take(*pictures, **data):
     return iter([whole[i:i + 65536] for i in range(0, len(whole), 65536)]), headers
 
 
-class Case(unittest.TestCase):
-    def setUp(self):
-        self.dir = tempfile.mkdtemp(prefix="facegate-api-")
-        self.addCleanup(shutil.rmtree, self.dir)
-
+class Case(FolderCase):
     def daemon(self, **keys):
-        d = Daemon(self.dir, min_face_px=60, **{"deepstack_kib": KIB, **keys})
-        self.addCleanup(d.stop)
-        return d
+        return super().daemon(**{"deepstack_kib": KIB, **keys})
 
     def ask(self, d, route, body=None, headers=None, status=200):
         r = d.request("POST", FACE + route, body, headers or {})

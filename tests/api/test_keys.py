@@ -3,13 +3,11 @@
 import hashlib
 import json
 import os
-import shutil
 import subprocess
-import tempfile
 import time
 import unittest
 
-from daemon import (FACEGATE, JPEG, MODELS, Daemon, add_key, clean_environment, multipart,
+from daemon import (FACEGATE, JPEG, MODELS, FolderCase, add_key, clean_environment, multipart,
                     read_all, run_to_end, small_face, status_of)
 
 PICTURE = small_face("obama.jpg")
@@ -31,16 +29,7 @@ def tool(*words):
                           text=True, timeout=60, check=False)
 
 
-class Keys(unittest.TestCase):
-    def setUp(self):
-        self.dir = tempfile.mkdtemp(prefix="facegate-api-")
-        self.addCleanup(shutil.rmtree, self.dir)
-
-    def daemon(self, **keys):
-        d = Daemon(self.dir, min_face_px=60, **keys)
-        self.addCleanup(d.stop)
-        return d
-
+class Keys(FolderCase):
     def path(self, name):
         return os.path.join(self.dir, name)
 

@@ -8,8 +8,8 @@ import subprocess
 import tempfile
 import unittest
 
-from daemon import (FACEGATE, MODELS, Daemon, clean_environment, faults, run_to_end, small_face,
-                    wait_for)
+from daemon import (FACEGATE, MODELS, Daemon, FolderCase, clean_environment, faults, run_to_end,
+                    small_face, wait_for)
 
 OBAMA, OBAMA2 = map(small_face, ("obama.jpg", "obama2.jpg"))
 PAGE = 4096
@@ -33,22 +33,16 @@ def tearDownModule():
     shutil.rmtree(CROWD_DIR)
 
 
-class Case(unittest.TestCase):
+class Case(FolderCase):
     def setUp(self):
-        self.dir = tempfile.mkdtemp(prefix="facegate-api-")
-        self.addCleanup(shutil.rmtree, self.dir)
-        self.faults = tempfile.mkdtemp(prefix="facegate-faults-")
-        self.addCleanup(shutil.rmtree, self.faults)
+        super().setUp()
+        self.faults = self.folder("facegate-faults-")
+        self.environment = faults(self.faults)
         for name in ("facegate.db", "facegate.key"):
             shutil.copy(os.path.join(CROWD_DIR, name), self.dir)
         self.minutes = 0
         self.path, self.backup = (os.path.join(self.dir, name)
                                   for name in ("facegate.db", "facegate.backup"))
-
-    def daemon(self, **keys):
-        d = Daemon(self.dir, environment=faults(self.faults), min_face_px=60, **keys)
-        self.addCleanup(d.stop)
-        return d
 
     def wait_for_backup(self):
         """A minute after the daemon has noticed that there is none, which may be a moment

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import sqlite3
 import struct
 import subprocess
@@ -11,8 +10,8 @@ import threading
 import unittest
 from unittest import mock
 
-from daemon import (FACEGATE, MODELS, Daemon, clean_environment, old_database, run_to_end,
-                    sanitized, small_face, wait_for)
+from daemon import (FACEGATE, MODELS, Daemon, FolderCase, clean_environment, old_database,
+                    run_to_end, sanitized, small_face, wait_for)
 
 OBAMA, OBAMA2, BIDEN = map(small_face, ("obama.jpg", "obama2.jpg", "biden.jpg"))
 
@@ -28,16 +27,10 @@ def pieces(vector, size=16):
     return [p for p in parts if len(set(p)) >= size // 2]
 
 
-class Case(unittest.TestCase):
+class Case(FolderCase):
     def setUp(self):
-        self.dir = tempfile.mkdtemp(prefix="facegate-api-")
-        self.addCleanup(shutil.rmtree, self.dir)
+        super().setUp()
         self.key = os.path.join(self.dir, "facegate.key")
-
-    def daemon(self, **keys):
-        d = Daemon(self.dir, min_face_px=60, **keys)
-        self.addCleanup(d.stop)
-        return d
 
     def found(self, *texts):
         """Those of the byte strings that any file of the folder holds."""

@@ -2,20 +2,18 @@
 back makes them good again."""
 import json
 import os
-import shutil
 import subprocess
-import tempfile
 import unittest
 
-from daemon import (FACEGATE, MODELS, ROOT, Daemon, clean_environment, run_to_end, small_face)
+from daemon import (FACEGATE, MODELS, ROOT, Daemon, FolderCase, clean_environment, run_to_end,
+                    small_face)
 
 A1, A2, B1 = (small_face(n) for n in ("obama.jpg", "obama2.jpg", "biden.jpg"))
 
 
-class TemplateKey(unittest.TestCase):
+class TemplateKey(FolderCase):
     def setUp(self):
-        self.dir = tempfile.mkdtemp(prefix="facegate-api-")
-        self.addCleanup(shutil.rmtree, self.dir)
+        super().setUp()
         self.keys = [self.key(f"key-{c}", c * 64) for c in "ab"]
 
     def key(self, name, text, mode=0o400):
