@@ -50,18 +50,14 @@ enum status db_lock_folder(struct db *db, const char *dir, struct errinfo *err)
 	return db_fail_errno("Locking the data folder", err);
 }
 
-/* Pragmas that need the tables: they are our own and right, so what the file
- * says of its tables must be wrong. */
 static enum status set_up(sqlite3 *conn, const char *sql, struct errinfo *err)
 {
 	int rc = sqlite3_exec(conn, sql, NULL, NULL, NULL);
 
-	if (rc == SQLITE_ERROR)
-		return err_set(err, ST_BAD_DATABASE,
-			       "The database's tables cannot be read.");
 	return rc == SQLITE_OK
 		       ? ST_OK
-		       : db_fail(conn, rc, "Setting up the database", err);
+		       : db_fail_to_open(conn, rc, "Setting up the database",
+					 err);
 }
 
 enum status db_connect(const char *path, int mode, int cache_pages,
@@ -199,13 +195,9 @@ static enum status prepare_all(struct db *db, struct errinfo *err)
 		rc = sqlite3_prepare_v3(table[i].conn, table[i].sql, -1,
 					SQLITE_PREPARE_PERSISTENT, &db->stmt[i],
 					NULL);
-		/* Our own SQL is right, so the tables must be wrong. */
-		if (rc == SQLITE_ERROR)
-			return err_set(err, ST_BAD_DATABASE,
-				       "The database lacks a table or column.");
 		if (rc != SQLITE_OK)
-			return db_fail(table[i].conn, rc,
-				       "Preparing the database", err);
+			return db_fail_to_open(table[i].conn, rc,
+					       "Preparing the database", err);
 	}
 	return ST_OK;
 }

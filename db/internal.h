@@ -259,6 +259,10 @@ void db_count_corrupt(struct db *db, const char *table, int64_t row);
  * sentence ("Storing the template"). */
 enum status db_fail(sqlite3 *conn, int rc, const char *what,
 		    struct errinfo *err);
+/* The same for what opening asks: our own SQL is right, so where it is an error
+ * the file's tables must be wrong. */
+enum status db_fail_to_open(sqlite3 *conn, int rc, const char *what,
+			    struct errinfo *err);
 
 /* Steps a statement that returns no rows, then resets and unbinds it. */
 enum status db_run(struct db *db, enum db_sql which, const char *what,

@@ -73,11 +73,9 @@ static enum status check_proofs(sqlite3 *conn, const struct seal *s,
 		st = check_proof(row, s, err);
 		rc = SQLITE_OK;
 	}
-	if (st == ST_OK && rc == SQLITE_ERROR)
-		st = err_set(err, ST_BAD_DATABASE,
-			     "The database lacks a table or column.");
-	else if (st == ST_OK && rc != SQLITE_DONE)
-		st = db_fail(conn, rc, "Reading the database's keys", err);
+	if (st == ST_OK && rc != SQLITE_DONE)
+		st = db_fail_to_open(conn, rc, "Reading the database's keys",
+				     err);
 	sqlite3_finalize(row);
 	return st;
 }

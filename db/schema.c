@@ -257,12 +257,8 @@ static enum status migrate_one(sqlite3 *conn, int64_t to, struct errinfo *err)
 	if (st != ST_OK)
 		return st;
 	rc = sqlite3_exec(conn, migrations[to - 1], NULL, NULL, NULL);
-	/* Our own SQL is right, so the tables must be wrong. */
-	if (rc == SQLITE_ERROR)
-		st = err_set(err, ST_BAD_DATABASE,
-			     "The database lacks a table or column.");
-	else if (rc != SQLITE_OK)
-		st = db_fail(conn, rc, "Upgrading the database", err);
+	if (rc != SQLITE_OK)
+		st = db_fail_to_open(conn, rc, "Upgrading the database", err);
 	if (st == ST_OK)
 		st = db_exec(conn, mark, "Upgrading the database", err);
 	if (st != ST_OK && !sqlite3_get_autocommit(conn))

@@ -55,6 +55,15 @@ enum status db_fail(sqlite3 *conn, int rc, const char *what,
 		"%s failed: %s.", what, sqlite3_errstr(extended));
 }
 
+enum status db_fail_to_open(sqlite3 *conn, int rc, const char *what,
+			    struct errinfo *err)
+{
+	if (rc == SQLITE_ERROR)
+		return err_set(err, ST_BAD_DATABASE,
+			       "The database lacks a table or column.");
+	return db_fail(conn, rc, what, err);
+}
+
 void db_reset(sqlite3_stmt *s)
 {
 	/* Reset repeats the failure of the last step, which was handled. */
