@@ -348,7 +348,10 @@ void k_dot_rows_s8_avx2(const int8_t (*rows)[TEMPLATE_DIM],
 	for (int j = 0; j < DIM_STEPS; j++)
 		p[j] = widen(probe + 16 * j);
 	for (; i + 4 <= n; i += 4) {
-		__m256i s = _mm256_hadd_epi32(
+		__m256i s;
+
+		k_fetch_rows_ahead(rows + i, 4);
+		s = _mm256_hadd_epi32(
 			_mm256_hadd_epi32(dot_row(rows[i], p),
 					  dot_row(rows[i + 1], p)),
 			_mm256_hadd_epi32(dot_row(rows[i + 2], p),

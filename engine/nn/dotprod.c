@@ -87,6 +87,7 @@ static void dot_rows_s8(const int8_t (*rows)[TEMPLATE_DIM],
 	for (size_t i = 0; i < n; i++) {
 		int32x4_t sum = vdupq_n_s32(0);
 
+		k_fetch_rows_ahead(rows + i, 1);
 		for (size_t j = 0; j < TEMPLATE_DIM / 16; j++)
 			sum = vdotq_s32(sum, vld1q_s8(rows[i] + 16 * j), p[j]);
 		sums[i] = vaddvq_s32(sum);

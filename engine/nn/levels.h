@@ -32,4 +32,16 @@ void k_maxpool_f32_neon(const float *const *taps, size_t tap_count,
 			size_t channels, float *out);
 void k_add_row_u8_neon(uint32_t *sums, const uint8_t *row, size_t n);
 
+/* Asks the memory for the n templates that a scan reaches 8 KiB after these, in
+ * their order: what processors fetch ahead by themselves ends with the page. A
+ * hint only: past the last template it does nothing. */
+static inline void k_fetch_rows_ahead(const int8_t (*rows)[TEMPLATE_DIM],
+				      size_t n)
+{
+	uintptr_t ahead = (uintptr_t)rows + 8192;
+
+	for (size_t at = 0; at < n * TEMPLATE_DIM; at += 64)
+		__builtin_prefetch((const void *)(ahead + at));
+}
+
 #endif

@@ -350,8 +350,10 @@ static void dot_rows_s8(const int8_t (*rows)[TEMPLATE_DIM],
 			const int8_t probe[TEMPLATE_DIM], size_t n,
 			int32_t *sums)
 {
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		k_fetch_rows_ahead(rows + i, 1);
 		sums[i] = dot_s8(rows[i], probe);
+	}
 }
 
 void k_add_row_u8_neon(uint32_t *sums, const uint8_t *row, size_t n)
