@@ -105,6 +105,13 @@ def mtcnn_ncnn(min_face, threads):
 def mtcnn_tensorflow(min_face, threads):
     import tensorflow as tf
     from mtcnn import MTCNN
+    from mtcnn.stages import stage_pnet
+
+    def pyramid(width, height, min_face_size, scale_factor):
+        """Its own, up to 1.0.0, goes on below what P-Net can read, and then nothing is found."""
+        scales = 12 / min_face_size * scale_factor ** np.arange(32)
+        return scales[scales * min(width, height) >= 12]
+    stage_pnet.build_scale_pyramid = pyramid
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     net = MTCNN()
