@@ -57,6 +57,15 @@ enum status db_audit_verify(struct db *db, const struct db_audit_anchor *anchor,
 			    struct db_audit_report *out,
 			    struct errinfo *err) MUST_CHECK;
 
+#define DB_AUDIT_STEP_ROWS 64
+/* The same without an anchor, and with at most DB_AUDIT_STEP_ROWS rows a call,
+ * so that no reader waits for it; rows may come and go in between. *through is
+ * true when a call has come to the end or met a break: db_condition tells it
+ * from then on, and the next call begins at the oldest row. To be called by one
+ * thread. */
+enum status db_audit_step(struct db *db, struct db_audit_report *out,
+			  bool *through, struct errinfo *err) MUST_CHECK;
+
 /* One row of an act that changes nothing in the store. object has at most
  * DB_AUDIT_OBJECT_MAX bytes. */
 enum status db_audit_note(struct db *db, const struct db_by *by,

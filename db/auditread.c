@@ -115,18 +115,34 @@ static void check_row(const struct auditchain *c, struct db_audit_anchor *at,
 	check_anchor(anchor, row->seq, row->hash, out);
 }
 
-static enum status follow(struct db *db, const struct auditchain *c,
-			  const struct db_audit_anchor *anchor,
-			  struct db_audit_report *out, struct errinfo *err)
+/* What comes behind the chain's last row. */
+static void check_end(const struct auditchain *c,
+		      const struct db_audit_anchor *at,
+		      struct db_audit_report *out)
+{
+	if (at->seq != c->head.seq)
+		set_broken(out, at->seq + 1, "the last rows are missing");
+	else if (!same_hash(at->hash, c->head.hash))
+		set_broken(out, at->seq, "the row is not the last one written");
+}
+
+/* Follows at most `most` of the rows with numbers above `after`, or all if it
+ * is negative; at is what was followed before, and moves. *through: to the end,
+ * or to a break. */
+static enum status
+follow(struct db *db, const struct auditchain *c, int64_t after, int64_t most,
+       struct db_audit_anchor *at, const struct db_audit_anchor *anchor,
+       struct db_audit_report *out, bool *through, struct errinfo *err)
 {
 	sqlite3_stmt *s = db->stmt[DB_SQL_AUDIT_EACH];
-	struct db_audit_anchor at = c->base;
 	struct db_audit_row row;
 	enum status st = ST_OK;
+	int64_t count = 0;
 	bool whole;
 	int rc;
 
-	check_anchor(anchor, at.seq, at.hash, out);
+	(void)sqlite3_bind_int64(s, 1, after);
+	(void)sqlite3_bind_int64(s, 2, most);
 	if (c->restarted > c->base.seq)
 		set_broken(out, c->restarted,
 			   "the chain was begun anew here: its ends had been "
@@ -135,37 +151,49 @@ static enum status follow(struct db *db, const struct auditchain *c,
 		st = read_row(s, &row, &whole, err);
 		if (st != ST_OK)
 			break;
-		check_row(c, &at, &row, whole, anchor, out);
+		check_row(c, at, &row, whole, anchor, out);
+		count++;
 		rc = SQLITE_DONE;
 	}
 	if (st == ST_OK && out->broken_at == 0 && rc != SQLITE_DONE)
 		st = db_fail(db->reader, rc, "Reading the audit log", err);
 	db_reset(s);
-	if (st == ST_OK && at.seq != c->head.seq)
-		set_broken(out, at.seq + 1, "the last rows are missing");
-	else if (st == ST_OK && !same_hash(at.hash, c->head.hash))
-		set_broken(out, at.seq, "the row is not the last one written");
+	if (st == ST_OK && count != most)
+		check_end(c, at, out);
+	*through = out->broken_at != 0 || count != most;
 	return st;
+}
+
+/* The chain's ends, which out then tells. *whole: there is something to follow.
+ */
+static enum status load(struct db *db, struct auditchain *c,
+			struct db_audit_report *out, bool *whole,
+			struct errinfo *err)
+{
+	enum status st = auditchain_load(db, DB_SQL_AUDIT_CHAIN_READ, c, whole,
+					 err);
+
+	*out = (struct db_audit_report){ .first = 1 };
+	if (st == ST_OK && !*whole)
+		set_broken(out, 1, "the ends of the chain were changed");
+	if (st != ST_OK || !*whole)
+		return st;
+	out->first = c->base.seq + 1;
+	out->last = c->head.seq;
+	out->head = c->head;
+	return ST_OK;
 }
 
 static enum status verify(struct db *db, const struct db_audit_anchor *anchor,
 			  struct db_audit_report *out, struct errinfo *err)
 {
+	struct db_audit_anchor at;
 	struct auditchain c;
-	bool whole;
-	enum status st = auditchain_load(db, DB_SQL_AUDIT_CHAIN_READ, &c,
-					 &whole, err);
+	bool whole, through;
+	enum status st = load(db, &c, out, &whole, err);
 
-	*out = (struct db_audit_report){ .first = 1 };
-	if (st != ST_OK)
-		return st;
-	if (!whole) {
-		set_broken(out, 1, "the ends of the chain were changed");
+	if (st != ST_OK || !whole)
 		goto done;
-	}
-	out->first = c.base.seq + 1;
-	out->last = c.head.seq;
-	out->head = c.head;
 	if (anchor && anchor->seq < c.base.seq) {
 		st = err_limit(err, ST_BAD_REQUEST, c.base.seq, anchor->seq,
 			       "The anchor is of a row that is not kept any "
@@ -176,24 +204,73 @@ static enum status verify(struct db *db, const struct db_audit_anchor *anchor,
 	if (anchor && anchor->seq > c.head.seq)
 		set_broken(out, c.head.seq + 1,
 			   "the anchor is of a row that is missing");
-	st = follow(db, &c, anchor, out, err);
+	at = c.base;
+	check_anchor(anchor, at.seq, at.hash, out);
+	st = follow(db, &c, INT64_MIN, -1, &at, anchor, out, &through, err);
 done:
 	explicit_bzero(&c, sizeof c);
 	return st;
 }
 
+static enum status step(struct db *db, struct db_audit_report *out,
+			bool *through, struct errinfo *err)
+{
+	struct db_audit_anchor *at = &db->audit_at;
+	struct auditchain c;
+	bool whole;
+	enum status st = load(db, &c, out, &whole, err);
+
+	*through = !whole;
+	if (st != ST_OK || !whole)
+		goto done;
+	/* Retention may have overtaken it. */
+	if (!db->audit_begun || at->seq < c.base.seq) {
+		*at = c.base;
+		db->audit_begun = false;
+	}
+	st = follow(db, &c, db->audit_begun ? at->seq : INT64_MIN,
+		    DB_AUDIT_STEP_ROWS, at, NULL, out, through, err);
+done:
+	explicit_bzero(&c, sizeof c);
+	return st;
+}
+
+/* The ends and the rows between them are read as of one moment. */
+static enum status begin(struct db *db, struct errinfo *err)
+{
+	pthread_mutex_lock(&db->read_lock);
+	return db_exec(db->reader, "BEGIN", "Reading the audit log", err);
+}
+
+static void end(struct db *db)
+{
+	if (!sqlite3_get_autocommit(db->reader))
+		(void)sqlite3_exec(db->reader, "COMMIT", NULL, NULL, NULL);
+	pthread_mutex_unlock(&db->read_lock);
+}
+
 enum status db_audit_verify(struct db *db, const struct db_audit_anchor *anchor,
 			    struct db_audit_report *out, struct errinfo *err)
 {
-	enum status st;
+	enum status st = begin(db, err);
 
-	pthread_mutex_lock(&db->read_lock);
-	/* The ends and the rows between them as of one moment. */
-	st = db_exec(db->reader, "BEGIN", "Reading the audit log", err);
-	if (st == ST_OK) {
+	if (st == ST_OK)
 		st = verify(db, anchor, out, err);
-		(void)sqlite3_exec(db->reader, "COMMIT", NULL, NULL, NULL);
-	}
-	pthread_mutex_unlock(&db->read_lock);
+	end(db);
+	return st;
+}
+
+enum status db_audit_step(struct db *db, struct db_audit_report *out,
+			  bool *through, struct errinfo *err)
+{
+	enum status st = begin(db, err);
+
+	*through = false;
+	if (st == ST_OK)
+		st = step(db, out, through, err);
+	db->audit_begun = st == ST_OK && !*through;
+	end(db);
+	if (st == ST_OK && *through)
+		db->audit_broken_at = out->broken_at;
 	return st;
 }

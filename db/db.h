@@ -121,6 +121,7 @@ void db_upkeep(struct db *db, int64_t now_ms, bool *more);
 struct db_condition {
 	bool verify_only, restored; /* see db_open_or_restore */
 	int64_t backup_ms; /* Unix time of the automatic backup, 0: none */
+	int64_t audit_broken_at; /* of db_audit_step (audit.h), 0: whole */
 };
 void db_condition(struct db *db, struct db_condition *out);
 

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "audit.h"
 #include "db.h"
 #include "seal.h"
 #include "upkeep.h"
@@ -138,7 +139,9 @@
 	X(AUDIT_KEY_DROP, writer, "DELETE FROM audit_keys WHERE id = ?1")      \
 	X(AUDIT_CHAIN_READ, reader,                                            \
 	  "SELECT key_version, sealed FROM audit_chain")                       \
-	X(AUDIT_EACH, reader, DB_AUDIT_COLUMNS "FROM audit a ORDER BY a.seq")  \
+	X(AUDIT_EACH, reader,                                                  \
+	  DB_AUDIT_COLUMNS "FROM audit a WHERE a.seq > ?1 "                    \
+			   "ORDER BY a.seq LIMIT ?2")                          \
 	X(AUDIT_LIST, reader,                                                  \
 	  DB_AUDIT_COLUMNS ", p.id FROM audit a LEFT JOIN people p "           \
 			   "ON p.key = a.person_key WHERE a.seq < ?1 "         \
@@ -208,6 +211,10 @@ struct db {
 	bool reseal_due;      /* rows of older keys may exist */
 	int64_t resealed_people, resealed_templates; /* up to these */
 	_Atomic uint64_t corrupt_rows;
+	/* Of db_audit_step: the last row it has seen, if it has begun. */
+	struct db_audit_anchor audit_at;
+	bool audit_begun;
+	_Atomic int64_t audit_broken_at;
 };
 
 /* db.c: a handle that db_close takes in any state from here on, and the path of

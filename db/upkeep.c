@@ -230,4 +230,5 @@ void db_condition(struct db *db, struct db_condition *out)
 	out->backup_ms = db->upkeep.made_ms;
 	out->verify_only = db->verify_only;
 	out->restored = db->restored;
+	out->audit_broken_at = db->audit_broken_at;
 }

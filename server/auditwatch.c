@@ -14,27 +14,33 @@
 /* More keys than there are in the table of config.c. */
 #define LINES_MAX 128
 
-static void log_failure(struct auditwatch *w, enum status st,
+static void log_failure(enum status *told, enum status st,
 			const struct errinfo *err)
 {
-	if (st != ST_OK && st != w->told)
+	if (st != ST_OK && st != *told)
 		log_line(LOG_ERROR, "not_audited", "code=%s text=\"%s\"",
 			 status_code(st), err->text);
-	w->told = st;
+	*told = st;
 }
 
-static void check_chain(struct auditwatch *w)
+/* A step along the chain; false when there is no more to follow. */
+static bool check_chain(struct auditwatch *w)
 {
 	struct db_audit_report report;
 	struct errinfo err;
+	bool through;
 	enum status st;
 
 	err_clear(&err);
-	st = db_audit_verify(w->db, NULL, &report, &err);
-	log_failure(w, st, &err);
-	if (st == ST_OK && report.broken_at != 0)
+	st = db_audit_step(w->db, &report, &through, &err);
+	log_failure(&w->chain_told, st, &err);
+	if (st != ST_OK || !through)
+		return st == ST_OK;
+	if (report.broken_at != 0 && report.broken_at != w->broken_told)
 		log_line(LOG_ERROR, "audit_broken", "seq=%lld text=\"%s\"",
 			 (long long)report.broken_at, report.why);
+	w->broken_told = report.broken_at;
+	return false;
 }
 
 /* Version, model and 64 bits of the hash of the whole configuration. */
@@ -106,7 +112,7 @@ static void tell_config(struct auditwatch *w, const char *model_id)
 		st = db_audit_config(w->db, &by, whole, lines,
 				     split(changes, lines), &err);
 	}
-	log_failure(w, st, &err);
+	log_failure(&w->told, st, &err);
 	free(all);
 	free(changes);
 }
@@ -135,7 +141,7 @@ static enum status tell_keys(struct auditwatch *w, struct errinfo *err)
 	return st;
 }
 
-void auditwatch_tick(struct auditwatch *w)
+static void look_at_keys(struct auditwatch *w)
 {
 	struct stat now = { 0 };
 	char path[PATH_MAX];
@@ -153,16 +159,23 @@ void auditwatch_tick(struct auditwatch *w)
 		return;
 	err_clear(&err);
 	st = tell_keys(w, &err);
-	log_failure(w, st, &err);
+	log_failure(&w->told, st, &err);
 	w->known = st == ST_OK;
 	w->seen = now;
+}
+
+void auditwatch_tick(struct auditwatch *w)
+{
+	look_at_keys(w);
+	(void)check_chain(w);
 }
 
 void auditwatch_start(struct auditwatch *w, const struct config *cfg,
 		      struct db *db, const char *model_id)
 {
 	*w = (struct auditwatch){ .cfg = cfg, .db = db };
-	check_chain(w);
+	while (check_chain(w))
+		;
 	tell_config(w, model_id);
-	auditwatch_tick(w);
+	look_at_keys(w);
 }

@@ -2,8 +2,8 @@
  * configuration that a start brings, and API keys that the command line tool
  * adds and revokes in their file.
  *
- * Threads: one, the main thread. A failure is logged and stops nothing: the
- * keys are looked at again at the next tick. */
+ * Threads: one, the main thread. A failure is logged and stops nothing: keys
+ * and chain are looked at again at the next tick. */
 #ifndef FACEGATE_AUDITWATCH_H
 #define FACEGATE_AUDITWATCH_H
 
@@ -18,14 +18,18 @@ struct auditwatch {
 	struct db *db;
 	struct stat seen; /* the file of keys that was told */
 	bool known;	  /* seen holds; false: tell it again */
-	enum status told; /* the last failure, which is logged once */
+	/* The last failures, and the last row at which the chain was broken,
+	 * each of which is logged once. */
+	enum status told, chain_told;
+	int64_t broken_told;
 };
 
-/* Follows the chain and logs where it is broken, then tells configuration and
- * keys. cfg and db must outlive w. */
+/* Follows the whole chain and logs where it is broken, then tells configuration
+ * and keys. cfg and db must outlive w. */
 void auditwatch_start(struct auditwatch *w, const struct config *cfg,
 		      struct db *db, const char *model_id);
-/* Tells the keys if their file has changed. */
+/* Tells the keys if their file has changed, and follows the chain for a few
+ * rows more, again from its beginning when it has come to the end. */
 void auditwatch_tick(struct auditwatch *w);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "router.h"
 #include "srv.h"
+#include "tls.h"
 
 static const int statuses[COUNTERS_STATUSES] = { 200, 201, 204, 304, 400, 401,
 						 403, 404, 405, 408, 409, 411,
@@ -194,6 +195,12 @@ static void print_condition(struct srv *srv, FILE *out)
 	      "1 when it was restored from the backup at the last start.");
 	gauge(out, "backup_timestamp_seconds", (double)how.backup_ms / 1e3,
 	      "Unix time of the automatic backup; 0: there is none.");
+	gauge(out, "audit_broken", how.audit_broken_at != 0,
+	      "1 while the audit log is not as it was written.");
+	if (srv->tls != NULL)
+		gauge(out, "certificate_end_timestamp_seconds",
+		      (double)tls_not_after(srv->tls),
+		      "Unix time at which the TLS certificate ends.");
 }
 
 static double file_bytes(const struct srv *srv, const char *name)

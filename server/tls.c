@@ -132,19 +132,25 @@ static void free_creds(struct tls_creds *c)
 	free(c);
 }
 
-/* When the certificate ends that the credentials show to clients. */
+/* When the first certificate ends of those that the credentials show. */
 static time_t end_of(gnutls_certificate_credentials_t cred)
 {
-	gnutls_x509_crt_t crt = NULL;
 	gnutls_datum_t der;
-	time_t end = 0;
+	time_t first = 0;
 
-	if (gnutls_certificate_get_crt_raw(cred, 0, 0, &der) == 0 &&
-	    gnutls_x509_crt_init(&crt) == 0 &&
-	    gnutls_x509_crt_import(crt, &der, GNUTLS_X509_FMT_DER) == 0)
-		end = gnutls_x509_crt_get_expiration_time(crt);
-	gnutls_x509_crt_deinit(crt);
-	return end;
+	for (unsigned i = 0;
+	     gnutls_certificate_get_crt_raw(cred, 0, i, &der) == 0; i++) {
+		gnutls_x509_crt_t crt = NULL;
+		time_t end = 0;
+
+		if (gnutls_x509_crt_init(&crt) == 0 &&
+		    gnutls_x509_crt_import(crt, &der, GNUTLS_X509_FMT_DER) == 0)
+			end = gnutls_x509_crt_get_expiration_time(crt);
+		gnutls_x509_crt_deinit(crt);
+		if (i == 0 || end < first)
+			first = end;
+	}
+	return first;
 }
 
 static enum status load_pair(const struct config *cfg, struct tls_creds *c,

@@ -36,7 +36,8 @@ void tls_close(struct tls *t); /* NULL is fine; no connection is left */
  * fine. */
 void tls_refresh(struct tls *t, bool now);
 
-/* When the certificate in force ends, in Unix seconds. */
+/* When the certificate in force ends, or one of its chain that ends before it,
+ * in Unix seconds. */
 int64_t tls_not_after(struct tls *t);
 
 /* The library's flags and options for it, which live as long as the program;

@@ -37,7 +37,7 @@ class Authority:
     def path(self, name):
         return os.path.join(self.folder, name)
 
-    def issue(self, name, *extensions, expired=False):
+    def issue(self, name, *extensions, expired=False, days=30):
         """A certificate and its key, as paths."""
         pem, key, request = (self.path(name + end) for end in (".pem", ".key", ".csr"))
         added = [word for e in extensions for word in ("-addext", e)]
@@ -51,12 +51,13 @@ class Authority:
                     "-startdate", "20200101000000Z", "-enddate", "20200201000000Z")
         else:
             openssl("x509", "-req", "-in", request, "-CA", self.pem, "-CAkey",
-                    self.path("ca.key"), "-copy_extensions", "copy", "-days", "30", "-out", pem)
+                    self.path("ca.key"), "-copy_extensions", "copy", "-days", str(days),
+                    "-out", pem)
         os.chmod(key, 0o400)
         return pem, key
 
-    def server(self, name="server"):
-        return self.issue(name, "subjectAltName=DNS:localhost,IP:127.0.0.1")
+    def server(self, name="server", days=30):
+        return self.issue(name, "subjectAltName=DNS:localhost,IP:127.0.0.1", days=days)
 
     def client(self, name="client", expired=False):
         return self.issue(name, "extendedKeyUsage=clientAuth", expired=expired)

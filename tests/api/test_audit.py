@@ -166,6 +166,20 @@ class Chain(Case):
         self.assertEqual(code, 0)
         self.assertIn("event=audit_broken seq=2 ", err)
 
+    def test_a_break_while_the_daemon_runs_is_in_the_log_and_the_metrics(self):
+        d = self.filled()
+
+        def broken():
+            return b"\nfacegate_audit_broken 1\n" in d.get("/metrics").body
+        self.assertIn(b"\nfacegate_audit_broken 0\n", d.get("/metrics").body)
+        self.sql("UPDATE audit SET key_id = 'x' WHERE seq = 3")
+        self.assertTrue(wait_for(broken))
+        d.request("DELETE", "/people/p1")
+        self.sql("UPDATE audit SET key_id = '' WHERE seq = 3")  # as it was
+        self.assertTrue(wait_for(lambda: not broken()))
+        code, err = d.stop()
+        self.assertEqual((code, err.count("event=audit_broken seq=3 ")), (0, 1))
+
     def test_an_older_copy_of_the_database_is_known_by_the_anchor(self):
         d = self.filled()
         d.stop()

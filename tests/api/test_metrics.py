@@ -6,6 +6,7 @@ import os
 import re
 import unittest
 
+from certs import Authority
 from daemon import ROOT, Daemon, made, small_face
 
 A1 = small_face("obama.jpg")
@@ -73,7 +74,9 @@ class Metrics(unittest.TestCase):
         with open(os.path.join(ROOT, "docs", "grafana-dashboard.json"), encoding="utf-8") as f:
             board = json.load(f)
         self.d.stop()
-        self.d = Daemon(self.d.data_dir, mqtt_host="127.0.0.1", mqtt_port=9, min_face_px=60)
+        authority = Authority(self.d.data_dir)
+        self.d = Daemon(self.d.data_dir, mqtt_host="127.0.0.1", mqtt_port=9, min_face_px=60,
+                        tls=authority.context(), **authority.keys(authority.server()))
         self.addCleanup(self.d.stop)
         self.d.post("/enroll?person_id=p", A1)
         self.d.post("/verify?person_id=p", A1)

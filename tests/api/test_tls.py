@@ -4,6 +4,7 @@ while it runs."""
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -38,6 +39,13 @@ def shown(d):
 def der(pem):
     with open(pem, encoding="ascii") as f:
         return ssl.PEM_cert_to_DER_cert(f.read())
+
+
+def not_after(pem):
+    """When the first certificate of a file ends, in Unix seconds."""
+    done = subprocess.run(["openssl", "x509", "-in", pem, "-noout", "-enddate"],
+                          check=True, capture_output=True, text=True, timeout=60)
+    return ssl.cert_time_to_seconds(done.stdout.strip().removeprefix("notAfter="))
 
 
 def hello(context):
@@ -283,6 +291,23 @@ class Reload(WithAuthority):
         with self.assertRaises(ssl.SSLCertVerificationError):
             d.connect()
         self.assertIn("event=certificate_expired", d.stop()[1])
+
+    def test_the_end_of_the_certificate_is_a_metric(self):
+        d = self.daemon(self.live)
+
+        def end():
+            return int(re.search(rb"\nfacegate_certificate_end_timestamp_seconds (\d+)\n",
+                                 d.get("/metrics").body).group(1))
+        self.assertEqual(end(), not_after(self.pair[0]))
+        # The first to end of a chain counts.
+        new, chain = self.authority.server("new", days=60), self.authority.path("chain.pem")
+        with open(chain, "w", encoding="ascii") as out:
+            for pem in (new[0], self.authority.pem):
+                with open(pem, encoding="ascii") as f:
+                    out.write(f.read())
+        self.put((chain, new[1]))
+        self.assertTrue(wait_for(lambda: end() == not_after(self.authority.pem)))
+        self.assertLess(end(), not_after(new[0]))
 
 
 class Tool(WithAuthority):
