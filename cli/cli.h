@@ -34,7 +34,7 @@ struct cli {
 	unsigned side; /* --side, 0: ENGINE_CROP_PX */
 	/* keys */
 	const char *role, *label;
-	bool signing; /* --signing */
+	bool signing; /* --signing; of what asks a daemon as well */
 	/* audit verify */
 	const char *anchor;
 	/* what asks a daemon, see client.h */

@@ -5,8 +5,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "clientbody.h"
+#include "signature.h"
 #include "tls.h"
 
 #define FILE_MAX_BYTES	 (64u << 20)
@@ -17,8 +20,9 @@
 
 struct client {
 	CURL *curl;
-	char base[512];			      /* without a slash at its end */
-	char key[KEY_CHARS_MAX + 16];	      /* the header's line, or empty */
+	char base[512];		     /* without a slash at its end */
+	char key[KEY_CHARS_MAX + 1]; /* or empty */
+	bool signing;		     /* the key signs, and stays here */
 	const char *cacert, *cert, *cert_key; /* files, or NULL */
 	char pin[TLS_PIN_CHARS + 1];	      /* the server's key, or empty */
 	char why[CURL_ERROR_SIZE];
@@ -145,9 +149,10 @@ static enum status choose_key(struct client *c, const struct cli *cli,
 		st = err_set(err, ST_BAD_CONFIG, "%s does not hold a key",
 			     cli->api_key_file ? "--api-key-file"
 					       : "FACEGATE_KEY");
-	else if (n > 0)
-		snprintf(c->key, sizeof(c->key), "X-Api-Key: %.*s", (int)n,
-			 key);
+	else if (n == 0 && cli->signing)
+		st = err_set(err, ST_BAD_CONFIG, "--signing needs a key");
+	else
+		snprintf(c->key, sizeof(c->key), "%.*s", (int)n, key);
 	free(file.bytes);
 	return st;
 }
@@ -167,6 +172,7 @@ enum status client_open(const struct cli *cli, struct client **out,
 	c->cacert = cli->cacert;
 	c->cert = cli->cert;
 	c->cert_key = cli->key;
+	c->signing = cli->signing;
 	if ((c->cert == NULL) != (c->cert_key == NULL))
 		st = err_set(err, ST_BAD_CONFIG,
 			     "--cert and --key go together");
@@ -241,28 +247,6 @@ static char *address(struct client *c, const struct client_request *q)
 	return text;
 }
 
-static curl_mime *form(struct client *c, const struct client_request *q)
-{
-	const struct client_param *p = q->params;
-	curl_mime *mime = curl_mime_init(c->curl);
-	curl_mimepart *part;
-
-	for (; p != NULL && p->name != NULL; p++) {
-		if (p->value == NULL)
-			continue;
-		part = curl_mime_addpart(mime);
-		curl_mime_name(part, p->name);
-		curl_mime_data(part, p->value, CURL_ZERO_TERMINATED);
-	}
-	for (size_t i = 0; i < q->picture_count; i++) {
-		part = curl_mime_addpart(mime);
-		curl_mime_name(part, "image");
-		curl_mime_type(part, "image/jpeg");
-		curl_mime_data(part, q->pictures[i].bytes, q->pictures[i].size);
-	}
-	return mime;
-}
-
 /* Why there is no answer. */
 static enum status no_answer(struct client *c, CURLcode code,
 			     struct errinfo *err)
@@ -317,7 +301,8 @@ static enum status refusal(unsigned http, const char *text, size_t size,
 	}
 	st = named_status(code);
 	if (st == ST_NO_KEY)
-		hint = "the key comes from --api-key-file or FACEGATE_KEY";
+		hint = "one that signs needs --signing; the key comes from "
+		       "--api-key-file or FACEGATE_KEY";
 	if (part != NULL && strcmp(part, "image[0]") == 0)
 		part = NULL;
 	err_set(err, st, "%s%s%s%s%s", part ? part : "", part ? ": " : "",
@@ -384,27 +369,43 @@ static void set_trust(struct client *c)
 	}
 }
 
-enum status client_send(struct client *c, const struct client_request *q,
-			struct client_reply *reply, struct errinfo *err)
+/* Who asks: the key, or what it signs. */
+static enum status add_key(const struct client *c, const char *method,
+			   const char *url, const struct clientbody *body,
+			   struct curl_slist **head, struct errinfo *err)
 {
-	char *url = address(c, q);
-	char *body = q->body ? json_dumps(q->body, JSON_COMPACT) : NULL;
-	char accept[64];
-	struct curl_slist *head = NULL;
-	curl_mime *mime = NULL;
-	CURL *curl = c->curl;
-	enum status st;
+	const char *address = strchr(strstr(url, "://") + 3, '/');
+	char line[KEY_CHARS_MAX + SIGNATURE_TEXT_BYTES];
+	char text[SIGNATURE_TEXT_BYTES];
+	enum status st = ST_OK;
 
-	*reply = (struct client_reply){ 0 };
-	if (url == NULL || (q->body != NULL && body == NULL)) {
-		st = err_set(err, ST_NO_MEMORY, "no memory for the request");
-		goto done;
+	if (c->key[0] == '\0')
+		return ST_OK;
+	if (c->signing) {
+		st = signature_make(c->key, method, address, body->bytes,
+				    body->size, (int64_t)time(NULL), text, err);
+		snprintf(line, sizeof(line), "Authorization: %s",
+			 st == ST_OK ? text : "");
+	} else {
+		snprintf(line, sizeof(line), "X-Api-Key: %s", c->key);
 	}
+	if (st == ST_OK)
+		*head = curl_slist_append(*head, line);
+	explicit_bzero(line, sizeof(line));
+	return st;
+}
+
+static void set_up(struct client *c, const struct client_request *q,
+		   const char *url)
+{
+	CURL *curl = c->curl;
+
 	/* Connections outlive this; everything else is set anew. */
 	curl_easy_reset(curl);
 	c->why[0] = '\0';
 	c->stream = q->stream;
 	curl_easy_setopt(curl, CURLOPT_URL, url);
+	curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L); /* as it is signed */
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(curl, CURLOPT_USERAGENT, "facegate/" FACEGATE_VERSION);
@@ -417,28 +418,43 @@ enum status client_send(struct client *c, const struct client_request *q,
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, c);
 	set_trust(c);
-	if (c->key[0] != '\0')
-		head = curl_slist_append(head, c->key);
+}
+
+enum status client_send(struct client *c, const struct client_request *q,
+			struct client_reply *reply, struct errinfo *err)
+{
+	char *url = address(c, q);
+	struct curl_slist *head = NULL;
+	struct clientbody body;
+	char accept[64];
+	enum status st = clientbody_make(q, &body, err);
+
+	*reply = (struct client_reply){ 0 };
+	if (url == NULL && st == ST_OK)
+		st = err_set(err, ST_NO_MEMORY, "no memory for the request");
+	if (st == ST_OK)
+		st = add_key(c, q->method, url, &body, &head, err);
+	if (st != ST_OK)
+		goto done;
+	set_up(c, q, url);
 	if (q->accept != NULL) {
 		snprintf(accept, sizeof(accept), "Accept: %s", q->accept);
 		head = curl_slist_append(head, accept);
 	}
-	if (q->picture_count > 0) {
-		mime = form(c, q);
-		curl_easy_setopt(curl, CURLOPT_MIMEPOST, mime);
-		/* The daemon judges the key before it takes a picture. */
-		head = curl_slist_append(head, "Expect: 100-continue");
-	} else if (body != NULL) {
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
-		head = curl_slist_append(head,
-					 "Content-Type: application/json");
+	if (body.type[0] != '\0') {
+		curl_easy_setopt(c->curl, CURLOPT_POSTFIELDSIZE_LARGE,
+				 (curl_off_t)body.size);
+		curl_easy_setopt(c->curl, CURLOPT_POSTFIELDS, body.bytes);
+		head = curl_slist_append(head, body.type);
 	}
-	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, head);
+	/* The daemon judges the key before it takes a picture. */
+	if (q->picture_count > 0)
+		head = curl_slist_append(head, "Expect: 100-continue");
+	curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, head);
 	st = perform(c, reply, q->method, err);
 done:
-	curl_mime_free(mime);
 	curl_slist_free_all(head);
-	free(body);
+	free(body.bytes);
 	free(url);
 	return st;
 }

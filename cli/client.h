@@ -1,9 +1,9 @@
 /* The tool as a client of a daemon: one request at a time over HTTP or HTTPS.
  *
  * The key comes from a file or the environment, never from the command line,
- * which other users of the machine can read. Proxies of the environment are
- * not used and redirections not followed: key and pictures go to the server
- * that was named and to nobody else. One thread.
+ * which other users of the machine can read. One that signs is not sent.
+ * Proxies of the environment are not used and redirections not followed: key
+ * and pictures go to the server that was named and to nobody else. One thread.
  */
 #ifndef FACEGATE_CLIENT_H
 #define FACEGATE_CLIENT_H

@@ -39,7 +39,7 @@ static const struct option options[] = {
 	{ "role", "keys", TEXT, AT(role), NULL, NULL, 0, 0 },
 	{ "label", "keys", TEXT, AT(label), NULL, NULL, 0, 0 },
 	{ "anchor", "audit", TEXT, AT(anchor), NULL, NULL, 0, 0 },
-	{ "signing", "keys", FLAG, AT(signing), NULL, NULL, 0, 0 },
+	{ "signing", "keys " REMOTE, FLAG, AT(signing), NULL, NULL, 0, 0 },
 	{ "server", REMOTE, TEXT, AT(server), NULL, NULL, 0, 0 },
 	{ "api-key-file", REMOTE, TEXT, AT(api_key_file), NULL, NULL, 0, 0 },
 	{ "cacert", REMOTE, TEXT, AT(cacert), NULL, NULL, 0, 0 },

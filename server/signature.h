@@ -37,4 +37,13 @@ bool signature_parse(const char *header, struct signature *out);
 bool signature_fits(const struct signature *s, struct sha256_ctx *address,
 		    const char *method, const uint8_t key[KEY_HASH_BYTES]);
 
+#define SIGNATURE_TEXT_BYTES 320 /* with the NUL */
+/* What a client sends, with a nonce of its own: the header's value for a
+ * request at now_s, Unix seconds, with a body of n bytes. key is the API key
+ * itself; ST_BAD_CONFIG when it has not the form of one. */
+enum status signature_make(const char *key, const char *method,
+			   const char *address, const void *body, size_t n,
+			   int64_t now_s, char out[SIGNATURE_TEXT_BYTES],
+			   struct errinfo *err) MUST_CHECK;
+
 #endif

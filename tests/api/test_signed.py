@@ -3,12 +3,13 @@
 import hashlib
 import hmac
 import os
+import socket
 import subprocess
 import sys
 import time
 import unittest
 
-from daemon import (JPEG, ROOT, Daemon, add_key, clean_environment, multipart, read_all,
+from daemon import (FACEGATE, JPEG, ROOT, Daemon, add_key, clean_environment, multipart, read_all,
                     sanitized, small_face, status_of, wait_for)
 
 sys.path.insert(0, os.path.join(ROOT, "docs", "examples"))
@@ -146,6 +147,51 @@ class Signed(unittest.TestCase):
                                   env={**clean_environment(), "FACEGATE_KEY": self.key},
                                   capture_output=True, text=True, timeout=60, check=False)
             self.assertIn('"decision":"allow"', done.stdout, done.stderr)
+
+    def tool(self, d, *words, **options):
+        done = subprocess.run([FACEGATE, *words, "--signing",
+                               *(f"--{k.replace('_', '-')}={v}" for k, v in
+                                 {"server": f"http://127.0.0.1:{d.port}", **options}.items())],
+                              env={**clean_environment(), "FACEGATE_KEY": self.key},
+                              capture_output=True, text=True, timeout=60, check=False)
+        return done.returncode, done.stdout.split()[:2], done.stderr
+
+    def test_the_tool_signs_whatever_it_asks(self):
+        picture = os.path.join(ROOT, "tests", "golden", "obama.jpg")
+        d = self.daemon()
+        self.assertEqual(self.tool(d, "verify", "p", picture), (0, ["allow", "match"], ""))
+        self.assertEqual(self.tool(d, "identify", picture, door="north")[:2],
+                         (0, ["allow", "match"]))
+        self.key = add_key(d.data_dir, "admin", "--signing")
+        self.assertEqual(self.tool(d, "enroll", "q r?", picture)[0], 2)
+        self.assertEqual(self.tool(d, "enroll", "q", picture, picture, name="A & Ä",
+                                   duplicate="allow"), (0, ["enrolled", "2"], ""))
+        for words in (("people", "show", "q"), ("people", "list", "--search=a &"),
+                      ("people", "rename", "q", "B"), ("doors", "list"), ("logs",),
+                      ("logs", "--csv"), ("people", "delete", "q"), ("health",)):
+            self.assertEqual(self.tool(d, *words)[::2], (0, ""), words)
+        self.key = self.key[:-1] + ("0" if self.key[-1] != "0" else "1")
+        self.assertIn("(bad_signature)", self.tool(d, "verify", "p", picture)[2])
+        for self.key, said in (("", "needs a key"), ("my-key", "no key of facegate's")):
+            code, out, err = self.tool(d, "verify", "p", picture)
+            self.assertEqual((code, out), (2, []))
+            self.assertIn(said, err)
+
+    def test_the_tool_does_not_send_a_key_that_signs(self):
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            self.key = "fg_0123abcd_" + "0123456789abcdef" * 4
+            with subprocess.Popen([FACEGATE, "people", "list", "--signing", "--server",
+                                   f"127.0.0.1:{listening.getsockname()[1]}"],
+                                  env={**clean_environment(), "FACEGATE_KEY": self.key},
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE) as p:
+                connection, _ = listening.accept()
+                with connection:
+                    head = b""
+                    while b"\r\n\r\n" not in head:
+                        head += connection.recv(65536)
+                p.communicate(timeout=60)
+        self.assertIn(b"\r\nAuthorization: Facegate-HMAC-SHA256 id=0123abcd, ", head)
+        self.assertNotIn(self.key[12:].encode(), head)
 
     def test_it_is_hmac_sha256_as_described(self):
         d = self.daemon()

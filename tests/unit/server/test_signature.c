@@ -125,6 +125,54 @@ START_TEST(what_is_no_header_of_the_form_is_refused)
 }
 END_TEST
 
+#define KEY                                                                    \
+	"fg_0123abcd_"                                                         \
+	"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+/* Whether the header made for one request fits another. */
+static bool fits(const char *header, const char *method, const char *address)
+{
+	uint8_t key[KEY_HASH_BYTES];
+	struct sha256_ctx ctx;
+	struct signature s;
+
+	ck_assert(signature_parse(header, &s));
+	sha256_init(&ctx);
+	sha256_update(&ctx, KEY_TEXT_CHARS, (const uint8_t *)KEY);
+	sha256_digest(&ctx, sizeof(key), key);
+	sha256_init(&ctx);
+	sha256_update(&ctx, strlen(address), (const uint8_t *)address);
+	return signature_fits(&s, &ctx, method, key);
+}
+
+START_TEST(what_is_made_fits_that_request_alone)
+{
+	static const char *const no_keys[] = { "", "fg_", KEY "0",
+					       "FG_0123abcd_" };
+	char text[SIGNATURE_TEXT_BYTES], other[SIGNATURE_TEXT_BYTES];
+	struct signature s;
+
+	ck_assert_int_eq(signature_make(KEY, "POST", "/verify?x=1", "", 0,
+					999999999999, text, NULL),
+			 ST_OK);
+	ck_assert(signature_parse(text, &s));
+	ck_assert_str_eq(s.id, "0123abcd");
+	ck_assert_int_eq(s.time_s, 999999999999);
+	ck_assert_int_eq(s.body[0], 0xe3);
+	ck_assert(fits(text, "POST", "/verify?x=1"));
+	ck_assert(!fits(text, "PUT", "/verify?x=1"));
+	ck_assert(!fits(text, "POST", "/verify?x=2"));
+	ck_assert_int_eq(signature_make(KEY, "POST", "/verify?x=1", "", 0,
+					999999999999, other, NULL),
+			 ST_OK);
+	ck_assert_str_ne(text, other);
+	for (size_t i = 0; i < sizeof(no_keys) / sizeof(no_keys[0]); i++)
+		ck_assert_int_eq(signature_make(no_keys[i], "GET", "/", "", 0,
+						1, text, NULL),
+				 ST_BAD_CONFIG);
+}
+END_TEST
+
 Suite *suite_signature(void);
 Suite *suite_signature(void)
 {
@@ -138,6 +186,7 @@ Suite *suite_signature(void)
 	tcase_add_test(t, a_clock_put_back_opens_nothing_that_was_closed);
 	tcase_add_test(t, a_flood_makes_the_oldest_too_old_and_replays_nothing);
 	tcase_add_test(t, what_is_no_header_of_the_form_is_refused);
+	tcase_add_test(t, what_is_made_fits_that_request_alone);
 	suite_add_tcase(s, t);
 	return s;
 }
