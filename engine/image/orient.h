@@ -11,10 +11,11 @@ struct orient_layout {
 	ptrdiff_t dx, dy;
 };
 
-/* For pixels of px bytes in an upright picture of that size, rows of stride
- * bytes; orientation is EXIF's, 1 .. 8, and anything else counts as 1. */
-struct orient_layout orient_layout(uint8_t *pixels, uint32_t width_px,
-				   uint32_t height_px, size_t stride, size_t px,
-				   unsigned orientation);
+/* For pixels of `pixel` bytes in an upright picture of that size, the first at
+ * p, rows of stride bytes; orientation is EXIF's, 1 .. 8, and anything else
+ * counts as 1. */
+struct orient_layout orient_layout(uint8_t *p, uint32_t width_px,
+				   uint32_t height_px, size_t stride,
+				   size_t pixel, unsigned orientation);
 
 #endif

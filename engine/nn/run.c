@@ -263,6 +263,7 @@ static void run_row(const struct nn_run *r, unsigned i, uint32_t y)
 
 /* Computes rows of t up to `end`. The depth of the recursion is the number of
  * layers between whole tensors. */
+/* NOLINTNEXTLINE(misc-no-recursion) */
 static void make_rows(struct nn_run *r, unsigned t, uint32_t end)
 {
 	const struct nn_tensor *x = &r->plan->tensor[t];
