@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "document.h"
+#include "docvalue.h"
 #include "log.h"
 #include "tzrule.h"
 
@@ -120,7 +120,7 @@ const char *doorrule_refusal(const struct db_person *p,
 	if (door == NULL)
 		return NULL;
 	if (door->groups[0] != '\0' &&
-	    !document_groups_meet(door->groups, p->groups))
+	    !docvalue_groups_meet(door->groups, p->groups))
 		return "not_in_group";
 	return doorrule_open(door, now_ms) ? NULL : "outside_schedule";
 }

@@ -12,6 +12,7 @@
 
 #include "engine_setup.h"
 #include "eventchild.h"
+#include "jsonvalue.h"
 #include "log.h"
 #include "logexport.h"
 #include "reply.h"
@@ -166,7 +167,7 @@ static json_t *event_json(struct events *e, const struct match_event *ev)
 	json_t *o = json_pack(
 		"{s:s, s:I, s:o}", "type", "decision", "seq",
 		(json_int_t)ev->id, "expires_at",
-		reply_time(ev->at_ms + e->cfg->event_ttl_s * 1000));
+		jsonvalue_time(ev->at_ms + e->cfg->event_ttl_s * 1000));
 	struct db_person person;
 	const char *name = NULL;
 

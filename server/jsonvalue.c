@@ -2,11 +2,21 @@
 
 #include <math.h>
 
+#include "timetext.h"
+
 json_t *jsonvalue_real(double v, int digits)
 {
 	double unit = pow(10.0, digits);
 
 	return isfinite(v) ? json_real(rint(v * unit) / unit) : json_null();
+}
+
+json_t *jsonvalue_time(int64_t ms)
+{
+	char text[TIMETEXT_BYTES];
+
+	timetext_print(ms, text);
+	return json_string(text);
 }
 
 static json_t *list(const float *v, size_t n, int digits)

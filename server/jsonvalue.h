@@ -3,11 +3,15 @@
 #define FACEGATE_JSONVALUE_H
 
 #include <jansson.h>
+#include <stdint.h>
 
 #include "facetypes.h"
 
 /* A float rounded to so many decimals; null when it is not finite. */
 json_t *jsonvalue_real(double v, int digits);
+
+/* Unix milliseconds as "2026-01-31T12:34:56.789Z". */
+json_t *jsonvalue_time(int64_t ms);
 
 /* box, landmarks and confidence of a face, rounded to so many decimals. */
 json_t *jsonvalue_face(const struct face *f, int pixel_digits,

@@ -35,7 +35,7 @@ json_t *logexport_row(const struct match_event *ev)
 	return json_pack(
 		"{s:I, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:o, "
 		"s:I}",
-		"log_id", (json_int_t)ev->id, "at", reply_time(ev->at_ms),
+		"log_id", (json_int_t)ev->id, "at", jsonvalue_time(ev->at_ms),
 		"route", ev->route, "decision", ev->decision, "reason",
 		ev->reason, "person_id", reply_text(ev->person_id), "door_id",
 		reply_text(ev->door_id), "score", jsonvalue_real(ev->score, 4),

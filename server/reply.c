@@ -7,7 +7,6 @@
 #include "embedded.h"
 #include "facequality.h"
 #include "router.h"
-#include "timetext.h"
 
 #define RETRY_SECONDS 1u
 
@@ -306,12 +305,4 @@ void reply_error(struct request *r, enum status st, const char *text)
 json_t *reply_text(const char *s)
 {
 	return s != NULL && s[0] != '\0' ? json_string(s) : json_null();
-}
-
-json_t *reply_time(int64_t ms)
-{
-	char text[TIMETEXT_BYTES];
-
-	timetext_print(ms, text);
-	return json_string(text);
 }

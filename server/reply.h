@@ -44,7 +44,5 @@ int reply_http_status(enum status st);
 json_t *reply_checks(unsigned checks);
 /* A text as JSON; null for NULL and the empty text. */
 json_t *reply_text(const char *s);
-/* Unix milliseconds as "2026-01-31T12:34:56.789Z". */
-json_t *reply_time(int64_t ms);
 
 #endif

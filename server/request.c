@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "docvalue.h"
 #include "engine_setup.h"
 #include "router.h"
 #include "srv.h"
@@ -43,29 +44,10 @@ enum status request_int(struct request *r, const char *name, int64_t min,
 	return ST_OK;
 }
 
-bool request_id_ok(const char *id)
-{
-	size_t n = strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-			      "abcdefghijklmnopqrstuvwxyz0123456789._:@-");
-
-	return n >= 1 && n <= PERSON_ID_MAX && id[n] == '\0' &&
-	       strcmp(id, ".") != 0 && strcmp(id, "..") != 0;
-}
-
-bool request_name_ok(const char *name)
-{
-	if (strlen(name) > PERSON_NAME_MAX)
-		return false;
-	for (const char *c = name; *c; c++)
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			return false;
-	return true;
-}
-
 static enum status id_param(struct request *r, const char *name,
 			    const char **out)
 {
-	if (!request_id_ok(*out))
+	if (!docvalue_id_ok(*out))
 		return err_set(&r->err, ST_BAD_REQUEST,
 			       "%s must be 1 to %d characters of A-Z a-z 0-9 . "
 			       "_ : @ -",

@@ -86,13 +86,6 @@ bool request_sees_scores(const struct request *r);
 enum status request_int(struct request *r, const char *name, int64_t min,
 			int64_t max, int64_t preset, int64_t *out) MUST_CHECK;
 
-/* True for ids of 1 to 64 characters of [A-Za-z0-9._:@-]. */
-bool request_id_ok(const char *id);
-
-/* True for UTF-8 of at most PERSON_NAME_MAX bytes without control characters.
- */
-bool request_name_ok(const char *name);
-
 /* The person_id parameter, checked. */
 enum status request_person(struct request *r, const char **out) MUST_CHECK;
 /* The door_id parameter, checked; "" when missing. */

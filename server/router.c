@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "docvalue.h"
 #include "handlers/handlers.h"
 #include "srv.h"
 
@@ -170,7 +171,7 @@ static enum status take_ids(struct request *r, const struct route *route,
 		}
 		if (m < sizeof(r->path_id))
 			memcpy(r->path_id, text, m);
-		if (m >= sizeof(r->path_id) || !request_id_ok(r->path_id))
+		if (m >= sizeof(r->path_id) || !docvalue_id_ok(r->path_id))
 			st = err_set(&r->err, ST_BAD_REQUEST,
 				     "the id in the path is not one");
 	}

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "request.h"
+#include "docvalue.h"
 
 #define DIGEST_BYTES 4
 
@@ -14,11 +14,11 @@ bool userid_to_id(const char *userid, char id[PERSON_ID_MAX + 1])
 	struct sha256_ctx ctx;
 	size_t n = strlen(userid);
 
-	if (n == 0 || !request_name_ok(userid) ||
+	if (n == 0 || !docvalue_name_ok(userid) ||
 	    strcmp(userid, "unknown") == 0)
 		return false;
 	(void)snprintf(id, PERSON_ID_MAX + 1, "%s", userid);
-	if (request_id_ok(userid))
+	if (docvalue_id_ok(userid))
 		return true;
 	sha256_init(&ctx);
 	sha256_update(&ctx, n, (const uint8_t *)userid);
@@ -29,7 +29,7 @@ bool userid_to_id(const char *userid, char id[PERSON_ID_MAX + 1])
 		const char one[] = { id[i], '\0' };
 
 		/* A full stop alone is no id, but within one it is fine. */
-		if (!request_id_ok(one) && id[i] != '.')
+		if (!docvalue_id_ok(one) && id[i] != '.')
 			id[i] = '_';
 	}
 	(void)snprintf(id + n, PERSON_ID_MAX + 1 - n, "-%02x%02x%02x%02x",

@@ -3,6 +3,7 @@
 
 #include "audit.h"
 #include "handlers/handlers.h"
+#include "jsonvalue.h"
 #include "reply.h"
 #include "srv.h"
 
@@ -15,13 +16,14 @@ static json_t *row_json(const void *of)
 
 	for (size_t i = 0; i < sizeof(row->hash); i++)
 		(void)snprintf(hash + 2 * i, 3, "%02x", row->hash[i]);
-	return json_pack(
-		"{s:I, s:o, s:o, s:s, s:o, s:o, s:o, s:s}", "seq",
-		(json_int_t)row->seq, "at", reply_time(row->at_ms), "key_id",
-		reply_text(row->key_id), "action", row->action, "person_no",
-		row->person_key ? json_integer(row->person_key) : json_null(),
-		"person_id", reply_text(row->person_id), "object",
-		reply_text(row->object), "hash", hash);
+	return json_pack("{s:I, s:o, s:o, s:s, s:o, s:o, s:o, s:s}", "seq",
+			 (json_int_t)row->seq, "at", jsonvalue_time(row->at_ms),
+			 "key_id", reply_text(row->key_id), "action",
+			 row->action, "person_no",
+			 row->person_key ? json_integer(row->person_key)
+					 : json_null(),
+			 "person_id", reply_text(row->person_id), "object",
+			 reply_text(row->object), "hash", hash);
 }
 
 void handle_audit(struct request *r, unsigned slot)

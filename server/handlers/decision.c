@@ -192,7 +192,8 @@ void decision_reply(struct request *r, const struct picture *p,
 		j, "pool_peak_bytes",
 		json_integer((json_int_t)p->receipt.pool_peak_bytes));
 	json_object_set_new(j, "log_id", id ? json_integer(id) : json_null());
-	json_object_set_new(j, "at", reply_time(at_ms));
-	json_object_set_new(j, "expires_at", reply_time(at_ms + EXPIRES_MS));
+	json_object_set_new(j, "at", jsonvalue_time(at_ms));
+	json_object_set_new(j, "expires_at",
+			    jsonvalue_time(at_ms + EXPIRES_MS));
 	reply_json(r, 200, j);
 }

@@ -6,8 +6,10 @@
 
 #include "credential.h"
 #include "document.h"
+#include "docvalue.h"
 #include "doorrule.h"
 #include "handlers/handlers.h"
+#include "jsonvalue.h"
 #include "reply.h"
 #include "srv.h"
 #include "tzrule.h"
@@ -29,10 +31,10 @@ static json_t *door_json(const void *row)
 	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:o, s:o}", "door_id",
 			 d->id, "target_fmr", number_or_null(d->target_fmr),
 			 "min_score", number_or_null(d->min_score), "groups",
-			 document_groups_json(d->groups), "windows",
+			 docvalue_groups_json(d->groups), "windows",
 			 windows ? windows : json_array(), "timezone",
 			 d->timezone, "credential", reply_text(d->credential),
-			 "updated_at", reply_time(d->updated_ms));
+			 "updated_at", jsonvalue_time(d->updated_ms));
 }
 
 void handle_doors(struct request *r, unsigned slot)
@@ -44,7 +46,7 @@ void handle_doors(struct request *r, unsigned slot)
 	enum status st = request_int(r, "limit", 1, PAGE_MAX, 50, &limit);
 
 	(void)slot;
-	if (st == ST_OK && after != NULL && !request_id_ok(after))
+	if (st == ST_OK && after != NULL && !docvalue_id_ok(after))
 		st = err_set(&r->err, ST_BAD_REQUEST,
 			     "after must be a door_id");
 	if (st == ST_OK) {
@@ -94,29 +96,30 @@ static enum status take_door(struct request *r, const json_t *o,
 			     struct db_door *d)
 {
 	struct tzrule zone;
-	enum status st = document_real(r, o, "target_fmr", FMR_MIN, FMR_MAX,
-				       &d->target_fmr);
+	enum status st = docvalue_real(o, "target_fmr", FMR_MIN, FMR_MAX,
+				       &d->target_fmr, &r->err);
 
 	if (st == ST_OK)
-		st = document_real(r, o, "min_score", -1, 1, &d->min_score);
+		st = docvalue_real(o, "min_score", -1, 1, &d->min_score,
+				   &r->err);
 	if (st == ST_OK && !isnan(d->target_fmr) && !isnan(d->min_score))
 		st = err_set(&r->err, ST_BAD_REQUEST,
 			     "either target_fmr or min_score, not both");
 	if (st == ST_OK)
-		st = document_groups(r, o, d->groups);
+		st = docvalue_groups(o, d->groups, &r->err);
 	if (st == ST_OK)
 		st = take_windows(r, o, d);
 	if (st == ST_OK)
-		st = document_text(r, o, "timezone", d->timezone,
-				   sizeof(d->timezone));
+		st = docvalue_text(o, "timezone", d->timezone,
+				   sizeof(d->timezone), &r->err);
 	if (st == ST_OK && !tzrule_load(d->timezone, &zone))
 		st = err_set(&r->err, ST_BAD_REQUEST,
 			     "timezone must be a zone of this machine's "
 			     "database, as Europe/Berlin, or a rule, as "
 			     "CET-1CEST,M3.5.0,M10.5.0/3");
 	if (st == ST_OK)
-		st = document_text(r, o, "credential", d->credential,
-				   sizeof(d->credential));
+		st = docvalue_text(o, "credential", d->credential,
+				   sizeof(d->credential), &r->err);
 	if (st == ST_OK && d->credential[0] != '\0' &&
 	    !credential_known(d->credential))
 		st = err_set(&r->err, ST_BAD_REQUEST,

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "docvalue.h"
 #include "enrolment.h"
 #include "handlers/handlers.h"
 #include "srv.h"
@@ -18,7 +19,7 @@ static enum status read_params(struct request *r, struct enrolment *e)
 	if (st != ST_OK)
 		return st;
 	e->name = request_param(r, "name");
-	if (e->name != NULL && !request_name_ok(e->name))
+	if (e->name != NULL && !docvalue_name_ok(e->name))
 		return err_set(&r->err, ST_BAD_REQUEST,
 			       "name must have at most %d bytes and no control "
 			       "characters",

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "docvalue.h"
 #include "engine_setup.h"
 #include "handlers/decision.h"
 #include "handlers/handlers.h"
@@ -116,7 +117,7 @@ void handle_identify(struct request *r, unsigned slot)
 	if (st == ST_OK)
 		group = request_param(r, "group");
 	if (group != NULL &&
-	    (!request_id_ok(group) || strlen(group) > GROUP_ID_MAX))
+	    (!docvalue_id_ok(group) || strlen(group) > GROUP_ID_MAX))
 		st = err_set(&r->err, ST_BAD_REQUEST,
 			     "group must be 1 to %d characters of A-Z a-z 0-9 "
 			     ". _ : @ -",

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "audit.h"
+#include "docvalue.h"
 #include "handlers/handlers.h"
 #include "logexport.h"
 #include "srv.h"
@@ -20,7 +21,7 @@ static enum status text_filter(struct request *r, const char *name, char *out,
 
 	if (v == NULL)
 		return ST_OK;
-	if (!request_id_ok(v) || strlen(v) >= room)
+	if (!docvalue_id_ok(v) || strlen(v) >= room)
 		return err_set(&r->err, ST_BAD_REQUEST,
 			       "%s is not one that can be in the log", name);
 	snprintf(out, room, "%s", v);

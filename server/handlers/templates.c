@@ -20,7 +20,7 @@ static json_t *template_json(const void *row)
 			 (json_int_t)t->id, "model", t->model_id, "quality",
 			 jsonvalue_real(floor(t->quality * 10) / 10, 1),
 			 "key_id", reply_text(t->key_id), "created_at",
-			 reply_time(t->created_ms));
+			 jsonvalue_time(t->created_ms));
 }
 
 void handle_templates(struct request *r, unsigned slot)
