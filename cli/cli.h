@@ -35,6 +35,9 @@ struct cli {
 	/* keys */
 	const char *role, *label;
 	bool signing; /* --signing; of what asks a daemon as well */
+	/* export, import */
+	const char *passphrase_file, *existing;
+	bool plain;
 	/* audit verify */
 	const char *anchor;
 	/* what asks a daemon, see client.h */
@@ -100,6 +103,8 @@ int cli_calibrate(const struct cli *cli);
 int cli_budget(const struct cli *cli);
 int cli_backup(const struct cli *cli);
 int cli_restore(const struct cli *cli);
+int cli_export(const struct cli *cli);
+int cli_import(const struct cli *cli);
 int cli_keys(const struct cli *cli);
 int cli_audit(const struct cli *cli);
 int cli_model_info(const struct cli *cli);

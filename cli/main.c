@@ -44,6 +44,9 @@ static const char usage[] =
 	"runs\n"
 	"  restore FILE             put a backup in its place; stop the daemon "
 	"first\n"
+	"  export FILE              people into a sealed file, also while a "
+	"daemon runs\n"
+	"  import FILE              people out of one; stop the daemon first\n"
 	"  audit verify [--anchor SEQ:HASH]\n"
 	"                           is the audit log as it was written?\n"
 	"  audit list [--limit N]   the audit log, newest first\n"
@@ -75,6 +78,11 @@ static const char usage[] =
 	"  --follow                 logs: go on with what happens\n"
 	"  --csv                    logs: as CSV\n"
 	"here:\n"
+	"  --passphrase-file FILE   export, import: what seals the file\n"
+	"  --person ID [--plain]    export: one person; as readable text\n"
+	"  --existing refuse|skip|replace\n"
+	"                           import: people whose id is known "
+	"(default: refuse)\n"
 	"  --face largest|centre    align: which face (default: largest)\n"
 	"  --side N                 align: pixels of the crop's side (default: "
 	"112)\n"
@@ -108,6 +116,8 @@ static const struct command {
 	{ "keys", cli_keys, 1, 2 },
 	{ "backup", cli_backup, 1, 1 },
 	{ "restore", cli_restore, 1, 1 },
+	{ "export", cli_export, 1, 1 },
+	{ "import", cli_import, 1, 1 },
 	{ "audit", cli_audit, 1, 1 },
 	{ "model-info", cli_model_info, 1, 1 },
 	{ "health", cli_health, 0, 0 },

@@ -63,6 +63,7 @@
 	X(BAD_MODEL, "bad_model", "Model file is not valid")                   \
 	X(BAD_DATABASE, "bad_database", "Database is damaged or foreign")      \
 	X(BAD_KEY_FILE, "bad_key_file", "Key file is missing or wrong")        \
+	X(BAD_EXPORT, "bad_export", "Export is damaged or foreign")            \
 	X(DATABASE_BUSY, "database_busy", "Database is locked")                \
 	X(CLIENT_GONE, "client_gone", "Client closed the connection")          \
 	X(INTERNAL, "internal", "Internal error")

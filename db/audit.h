@@ -72,6 +72,14 @@ enum status db_audit_note(struct db *db, const struct db_by *by,
 			  const char *action, const char *object,
 			  struct errinfo *err) MUST_CHECK;
 
+/* The row of an export, written before it is made and without an open store: by
+ * the daemon that has it, which is waited for, else here. person_key is 0 for
+ * an export of everybody. ST_DATABASE_BUSY when the daemon does not write it,
+ * or another process waits for the same; else as db_open. */
+enum status db_audit_export(const struct db_options *opt,
+			    const struct db_by *by, int64_t person_key,
+			    struct errinfo *err) MUST_CHECK;
+
 /* The configuration in force: its lines "key=value", and what stands for all
  * of it. Writes a row for each line and one for the whole, unless that is what
  * the newest such row says. */

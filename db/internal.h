@@ -91,6 +91,8 @@
 	X(KEYS_DROP, writer, "DELETE FROM seal WHERE version <> ?1")           \
 	X(TEMPLATES_DELETE, writer,                                            \
 	  "DELETE FROM templates WHERE person_key = ?1")                       \
+	X(TEMPLATES_COUNT, writer,                                             \
+	  "SELECT count(*) FROM templates WHERE model_id = ?1")                \
 	X(DOORS_COUNT, writer,                                                 \
 	  "SELECT count(*), (SELECT count(*) FROM doors WHERE id = ?1) "       \
 	  "FROM doors")                                                        \
@@ -160,6 +162,10 @@
 	X(TEMPLATES_OF, reader,                                                \
 	  DB_TEMPLATE_ROW "WHERE model_id = ?1 AND person_key = ?2 "           \
 			  "ORDER BY id")                                       \
+	X(TEMPLATES_EXPORT, reader,                                            \
+	  "SELECT person_key, id, model_id, key_version, sealed, quality, "    \
+	  "key_id, created_ms FROM templates WHERE person_key = ?1 "           \
+	  "ORDER BY id")                                                       \
 	X(TEMPLATES_LIST, reader,                                              \
 	  "SELECT t.id, t.model_id, t.quality, t.key_id, t.created_ms "        \
 	  "FROM templates t JOIN people p ON p.key = t.person_key "            \
@@ -285,6 +291,15 @@ enum status db_person_key(struct db *db, const char *person_id, int64_t *key,
 enum status db_read_person(struct db *db, sqlite3_stmt *s,
 			   struct db_person *out,
 			   struct errinfo *err) MUST_CHECK;
+/* people.c: stores a new person, with the times in it, as one more than there
+ * are `people`, and gives it its key; stores a template, whose number is new.
+ * ST_STORE_FULL. */
+enum status db_insert_person(struct db *db, struct db_person *p, int64_t people,
+			     struct errinfo *err) MUST_CHECK;
+enum status db_insert_template(struct db *db, int64_t person_key,
+			       const struct db_template *about,
+			       const struct face_template *t, int64_t *id,
+			       struct errinfo *err) MUST_CHECK;
 /* people.c: encrypts and stores all of a person but when it was made. */
 enum status db_store_person(struct db *db, enum db_sql which,
 			    const struct db_person *p,
@@ -322,6 +337,10 @@ enum status db_write_end(struct db *db, enum status st, bool wipe,
 enum status db_audit_add(struct db *db, const struct db_by *by,
 			 const char *action, int64_t person_key,
 			 const char *object, struct errinfo *err) MUST_CHECK;
+
+/* auditbeside.c: writes the row that another process asks for, if one does. */
+enum status db_audit_take(struct db *db, int64_t now_ms,
+			  struct errinfo *err) MUST_CHECK;
 
 /* matchlog.c: how many rows of a log go at a time. */
 int64_t db_trim_step(int64_t max_rows);

@@ -70,21 +70,28 @@ enum status db_store_person(struct db *db, enum db_sql which,
 	return db_run(db, which, "Storing the person", err);
 }
 
-/* Gives p its key. */
-static enum status insert_person(struct db *db, struct db_person *p,
-				 int64_t now_ms, struct errinfo *err)
+enum status db_insert_person(struct db *db, struct db_person *p, int64_t people,
+			     struct errinfo *err)
 {
-	int64_t count = 0;
-	enum status st = db_number(db, DB_SQL_PEOPLE_COUNT, &count, err);
+	enum status st = ST_OK;
 
-	if (st == ST_OK && count >= db->people_max)
-		st = err_limit(err, ST_STORE_FULL, db->people_max, count + 1,
+	if (people >= db->people_max)
+		st = err_limit(err, ST_STORE_FULL, db->people_max, people + 1,
 			       "There are people_max people.");
 	if (st == ST_OK)
 		st = next_number(db, "people", &p->key, err);
-	p->created_ms = p->updated_ms = now_ms;
 	return st == ST_OK ? db_store_person(db, DB_SQL_PERSON_ADD, p, err)
 			   : st;
+}
+
+static enum status insert_person(struct db *db, struct db_person *p,
+				 int64_t now_ms, struct errinfo *err)
+{
+	int64_t people = 0;
+	enum status st = db_number(db, DB_SQL_PEOPLE_COUNT, &people, err);
+
+	p->created_ms = p->updated_ms = now_ms;
+	return st == ST_OK ? db_insert_person(db, p, people, err) : st;
 }
 
 static enum status insert_new(struct db *db, const struct db_enrolment *e,
@@ -139,31 +146,47 @@ static enum status put_person(struct db *db, const struct db_enrolment *e,
 	return db_run(db, DB_SQL_PERSON_TOUCH, "Storing the person", err);
 }
 
-static enum status put_template(struct db *db, int64_t key,
-				const struct db_enrolment *e, size_t i,
-				int64_t *id, struct errinfo *err)
+enum status db_insert_template(struct db *db, int64_t person_key,
+			       const struct db_template *about,
+			       const struct face_template *t, int64_t *id,
+			       struct errinfo *err)
 {
-	struct db_template_row row = { key, 0, e->model_id };
+	struct db_template_row row = { person_key, 0, about->model_id };
 	sqlite3_stmt *s = db->stmt[DB_SQL_TEMPLATE_ADD];
 	uint8_t sealed[TEMPLATE_SEALED_BYTES];
 	enum status st = next_number(db, "templates", &row.id, err);
 
 	if (st != ST_OK)
 		return st;
-	db_encrypt_template(db->seal, &row, &e->templates[i], sealed);
+	db_encrypt_template(db->seal, &row, t, sealed);
 	(void)sqlite3_bind_int64(s, 1, row.id);
-	(void)sqlite3_bind_int64(s, 2, key);
-	(void)db_bind_text(s, 3, e->model_id);
-	(void)sqlite3_bind_int64(s, 4, e->by.now_ms);
+	(void)sqlite3_bind_int64(s, 2, person_key);
+	(void)db_bind_text(s, 3, about->model_id);
+	(void)sqlite3_bind_int64(s, 4, about->created_ms);
 	/* SQLite stores NaN as NULL. */
-	(void)sqlite3_bind_double(s, 5,
-				  (double)(e->quality ? e->quality[i] : NAN));
-	(void)db_bind_text(s, 6, e->by.key_id);
+	(void)sqlite3_bind_double(s, 5, about->quality);
+	(void)db_bind_text(s, 6, about->key_id);
 	(void)sqlite3_bind_int64(s, 7, seal_newest(db->seal));
 	(void)sqlite3_bind_blob(s, 8, sealed, sizeof sealed, SQLITE_STATIC);
 	st = db_run(db, DB_SQL_TEMPLATE_ADD, "Storing the template", err);
 	*id = row.id;
 	return st;
+}
+
+static enum status put_template(struct db *db, int64_t key,
+				const struct db_enrolment *e, size_t i,
+				int64_t *id, struct errinfo *err)
+{
+	struct db_template about = {
+		.quality = (double)(e->quality ? e->quality[i] : NAN),
+		.created_ms = e->by.now_ms
+	};
+
+	(void)snprintf(about.model_id, sizeof about.model_id, "%s",
+		       e->model_id);
+	(void)snprintf(about.key_id, sizeof about.key_id, "%s",
+		       e->by.key_id ? e->by.key_id : "");
+	return db_insert_template(db, key, &about, &e->templates[i], id, err);
 }
 
 /* Numbers of one transaction follow one another. */

@@ -217,6 +217,9 @@ void db_upkeep(struct db *db, int64_t now_ms, bool *more)
 		return;
 	db_wipe_due(db);
 	err_clear(&err);
+	st = db_audit_take(db, now_ms, &err);
+	tell("audit_note_failed", st, &err, &u->note_told);
+	err_clear(&err);
 	st = expire_log(db, now_ms, &expiring, &err);
 	tell("log_not_expired", st, &err, &u->expire_told);
 	err_clear(&err);

@@ -1,5 +1,6 @@
 /* What the store does besides what it is asked: the automatic backup, the end
- * of old rows of the match log, and wiping that could not be done at once. */
+ * of old rows of the match log, wiping that could not be done at once, and rows
+ * of the audit log that the tool asks for. */
 #ifndef FACEGATE_DB_UPKEEP_H
 #define FACEGATE_DB_UPKEEP_H
 
@@ -22,8 +23,9 @@ struct db_upkeep_state {
 	bool changed;		 /* people or doors, since the last was begun */
 	bool dropped;		 /* by an erasure; not yet seen by the upkeep */
 	int64_t expire_not_before_ms; /* as for the backup */
+	bool note_stuck;	      /* one that was taken cannot be removed */
 	/* The last failures, each of which is logged once. */
-	enum status backup_told, expire_told;
+	enum status backup_told, expire_told, note_told;
 };
 
 enum status db_upkeep_open(struct db *db, const char *file, int64_t minutes,

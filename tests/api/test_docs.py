@@ -12,8 +12,8 @@ from daemon import ROOT, Daemon, multipart
 WORDS = ("decision", "reason", "person_id", "name", "door_id", "liveness", "status", "code",
          "type", "title", "detail", "route", "match", "next", "templates")
 # Codes that end a start or never leave the daemon.
-NOT_HTTP = {"ok", "end", "client_gone", "bad_config", "bad_key_file", "bad_model",
-            "pool_too_small"}
+NOT_HTTP = {"ok", "end", "client_gone", "bad_config", "bad_export", "bad_key_file",
+            "bad_model", "pool_too_small"}
 
 
 def read(name):

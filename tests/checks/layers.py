@@ -29,7 +29,7 @@ FACADE = {
     ("server", "engine"): {"engine.h", "gallery.h", "transform.h"},
     ("server", "db"): {"audit.h", "db.h"},
     ("cli", "engine"): {"engine.h", "gallery.h", "model/model.h", "nn/nn.h"},
-    ("cli", "db"): {"audit.h", "db.h"},
+    ("cli", "db"): {"audit.h", "db.h", "exportfile.h", "transfer.h"},
 }
 LIBRARY = {
     "jpeglib.h": {"engine"},

@@ -1,6 +1,7 @@
 /* libFuzzer entry for the files that the command line tool reads: who is to be
- * enrolled, the report of an enrolment, pairs, errata, attributes, crops. The
- * first byte chooses which. */
+ * enrolled, the report of an enrolment, pairs, errata, attributes, crops, lines
+ * of an export. The first byte chooses which. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "fuzz.h"
 #include "groups.h"
 #include "pairs.h"
+#include "personrecord.h"
 #include "ppm.h"
 #include "report.h"
 
@@ -100,12 +102,40 @@ static void crop(const char *path)
 	(void)!ppm_read(path, 8, rgb, &err);
 }
 
+/* What is taken fits the store, and no score of it is more than 1. */
+static void record(const char *path)
+{
+	struct personrecord r;
+	struct errinfo err;
+	char line[4096];
+	FILE *f = fopen(path, "r");
+	size_t n = f ? fread(line, 1, sizeof(line), f) : 0;
+	double squares = 0;
+
+	if (f)
+		fclose(f);
+	err_clear(&err);
+	if (personrecord_read(line, n, &r, &err) != ST_OK) {
+		fuzz_check(err.status == ST_BAD_EXPORT);
+		return;
+	}
+	if (!r.is_template) {
+		fuzz_check(r.person.id[0] != '\0' && r.person.created_ms > 0);
+		return;
+	}
+	for (int i = 0; i < TEMPLATE_DIM; i++)
+		squares += r.t.v[i] * r.t.v[i];
+	fuzz_check(squares * (double)r.t.scale * (double)r.t.scale < 1.001 &&
+		   r.about.model_id[0] != '\0');
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static void (*const all[])(const char *path) = { csv,	 report, pairs,
-							 errata, groups, crop };
+							 errata, groups, crop,
+							 record };
 
 	if (size > 0)
-		all[data[0] % 6](fuzz_file(data + 1, size - 1));
+		all[data[0] % 7](fuzz_file(data + 1, size - 1));
 	return 0;
 }

@@ -85,6 +85,11 @@ def lists():
     write("lists", "attributes", 4, "# columns\n#\tperson\timagenum\tMale\tSmiling\tSunglasses\n"
           "Anna\t1\t-1.5\t0.2\t-\nCarl May\t3\t1\t2\t3\n")
     write("lists", "crop", 5, b"P6\n8 8\n255\n", bytes(192))
+    at = '"created_at":"2026-01-31T12:34:56.789Z"'
+    write("lists", "person", 6, '{"person_id":"anna","name":"Anna","groups":["a"],"valid_from":null,'
+          f'"card":{{"facility":1,"number":2}},"metadata":{{"a":[1]}},{at}}}')
+    write("lists", "template", 6, f'{{"model":"m@1","quality":50.5,{at},"scale":0.0883883476,'
+          f'"length":5.5,"template":[{",".join(["1"] * 128)}]}}')
 
 
 def database():
