@@ -62,6 +62,8 @@ struct request {
 	bool dispatched; /* a worker has it or will get it */
 	bool done;	 /* the answer is ready */
 	bool waiting;	 /* the connection is suspended for the answer */
+	bool overdue;	 /* doors went ahead of it for too long */
+	uint64_t queued_us;
 	unsigned holders;
 	struct request *next; /* in the queue */
 

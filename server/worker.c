@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "checked.h"
+#include "engine_setup.h"
 #include "logexport.h"
 #include "reply.h"
 #include "router.h"
@@ -31,6 +32,22 @@ static struct request *pop(struct request **first, struct request **last)
 	return r;
 }
 
+/* The next request to work on, or NULL; with the queue's lock. Doors go first,
+ * but nobody is held behind them for longer than a client may take: that is
+ * told, which costs doors next to nothing. */
+static struct request *next_request(struct srv *srv)
+{
+	const uint64_t most_us = (uint64_t)srv->cfg.request_timeout_ms * 1000;
+	struct request *r = srv->patient;
+
+	if (srv->urgent == NULL)
+		return pop(&srv->patient, &srv->patient_last);
+	if (r == NULL || srv_now_us() - r->queued_us < most_us)
+		return pop(&srv->urgent, &srv->urgent_last);
+	r->overdue = true;
+	return pop(&srv->patient, &srv->patient_last);
+}
+
 bool worker_dispatch(struct request *r)
 {
 	struct srv *srv = r->srv;
@@ -46,6 +63,7 @@ bool worker_dispatch(struct request *r)
 	r->dispatched = true;
 	r->holders++;
 	pthread_mutex_unlock(&r->lock);
+	r->queued_us = srv_now_us();
 	if (r->route->urgent)
 		push(&srv->urgent, &srv->urgent_last, r);
 	else
@@ -58,7 +76,11 @@ bool worker_dispatch(struct request *r)
 static void run(struct request *r, unsigned slot)
 {
 	if (r->export != NULL)
-		logexport_fill(r);
+		logexport_fill(r); /* a few rows, whoever waits */
+	else if (r->overdue)
+		reply_error(r, ST_BUSY,
+			    "doors were served first for all of "
+			    "request_timeout_ms");
 	else
 		r->route->run(r, slot);
 	/* Whatever of the body is still to come is dropped as it arrives. */
@@ -89,9 +111,7 @@ static void *worker_main(void *arg)
 			heartbeat_test(w);
 			pthread_mutex_lock(&srv->queue_lock);
 		}
-		r = pop(&srv->urgent, &srv->urgent_last);
-		if (r == NULL)
-			r = pop(&srv->patient, &srv->patient_last);
+		r = next_request(srv);
 		if (r != NULL) {
 			pthread_mutex_unlock(&srv->queue_lock);
 			run(r, w->slot);

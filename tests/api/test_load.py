@@ -4,11 +4,13 @@ never busy. SOAK=1 runs 10,000 requests instead of 600."""
 import http.client
 import os
 import random
+import tempfile
 import threading
 import time
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 
-from daemon import JPEG, Daemon, face, sanitized, small_face, wait_for
+from daemon import JPEG, Daemon, face, faults, sanitized, small_face, wait_for
 
 RSS_MAX_KIB = 14 << 10
 
@@ -72,6 +74,47 @@ class Load(unittest.TestCase):
             took.sort()
             if not sanitized():
                 self.assertLess(took[len(took) * 8 // 10], 0.05, took)
+
+    def test_who_waits_behind_doors_for_too_long_is_told(self):
+        picture, timeout_s = small_face("obama.jpg"), 2
+        with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as pool, \
+                Daemon(environment=faults(folder), workers=1, min_face_px=60,
+                       request_timeout_ms=1000 * timeout_s) as d:
+            d.post("/enroll?person_id=p", picture)
+            hang, go = (os.path.join(folder, name) for name in ("hang", "go"))
+
+            def verify():
+                return d.post("/verify?person_id=p", picture)
+
+            def people():
+                return d.get("/people")
+
+            def active(n):  # and the request that asks
+                return f"facegate_requests_active {n + 1}\n".encode() in d.get("/metrics").body
+
+            def behind_a_picture(*asked):
+                """The answers to those who wait longer than they may."""
+                with open(hang, "w", encoding="ascii"):
+                    pass
+                waiting = []
+                try:
+                    for ask in (verify, *asked):
+                        waiting.append(pool.submit(ask))
+                        self.assertTrue(wait_for(lambda: active(len(waiting))))
+                    self.assertTrue(wait_for(lambda: not os.path.exists(hang)))
+                    time.sleep(1.1 * timeout_s)
+                finally:
+                    with open(go, "w", encoding="ascii"):
+                        pass
+                self.assertEqual(waiting[0].result().json["decision"], "allow")
+                os.remove(go)
+                return [w.result() for w in waiting[1:]]
+            first, door, second = behind_a_picture(people, verify, people)
+            self.assertEqual((first.status, first.json.get("code")), (503, "busy"))
+            self.assertIn("Retry-After", first.headers)
+            self.assertEqual(door.json["decision"], "allow")
+            self.assertEqual(second.status, 503)
+            self.assertEqual(behind_a_picture(people)[0].status, 200)  # no door came first
 
     def test_mixed_requests_leave_memory_and_descriptors_flat(self):
         total = 10000 if os.environ.get("SOAK") else 600
