@@ -14,6 +14,7 @@
 #include "personrecord.h"
 #include "secret.h"
 #include "store_setup.h"
+#include "transform.h"
 #include "transfer.h"
 
 static enum status read_passphrase(const struct cli *cli,
@@ -35,8 +36,34 @@ static enum status read_passphrase(const struct cli *cli,
 	return st;
 }
 
+/* The site's rotation of templates, if it has one: what travels is not rotated,
+ * so that a gateway with another key, or none, can use it. */
+static enum status load_rotation(const struct cli *cli,
+				 struct srv_engine_paths *paths,
+				 const struct transform **out,
+				 struct errinfo *err)
+{
+	struct engine_options opt = { .transform = NULL };
+	enum status st = srv_engine_key(&cli->cfg, paths, &opt, err);
+
+	*out = opt.transform;
+	return st;
+}
+
+/* Whether a model's name has the mark of this rotation, which is cut off. */
+static bool cut_mark(char model_id[MODEL_ID_MAX], const struct transform *t)
+{
+	char *mark = strrchr(model_id, '~');
+
+	if (t == NULL || mark == NULL || strcmp(mark + 1, t->id) != 0)
+		return false;
+	*mark = '\0';
+	return true;
+}
+
 struct leaving {
 	struct exportfile *file;
+	const struct transform *rotation; /* NULL: none */
 	struct errinfo *err;
 	int64_t people, templates;
 };
@@ -73,9 +100,16 @@ static enum status put_template(void *ctx, const struct db_template *about,
 				const struct face_template *t)
 {
 	struct leaving *l = ctx;
+	struct db_template bare = *about;
+	struct face_template turned = *t;
+	enum status st;
 
+	if (cut_mark(bare.model_id, l->rotation))
+		transform_template(l->rotation, true, &turned);
 	l->templates++;
-	return put(l, personrecord_template(about, t));
+	st = put(l, personrecord_template(&bare, &turned));
+	explicit_bzero(&turned, sizeof(turned));
+	return st;
 }
 
 /* Writes the row of the audit log, once it is sure that there is what to
@@ -99,12 +133,15 @@ static enum status export_people(const struct cli *cli, const char *passphrase,
 {
 	struct db_taker taker = { put_person, put_template, l };
 	struct srv_store_paths paths;
+	struct srv_engine_paths engine;
 	struct db_options opt;
 	struct db *db = NULL;
-	enum status st;
+	enum status st = load_rotation(cli, &engine, &l->rotation, l->err);
 
 	srv_store_options(&cli->cfg, &paths, &opt);
-	st = exportfile_make(cli->args[0], passphrase, &l->file, l->err);
+	if (st == ST_OK)
+		st = exportfile_make(cli->args[0], passphrase, &l->file,
+				     l->err);
 	if (st == ST_OK)
 		st = note(cli, &opt, l->err);
 	if (st == ST_OK)
@@ -115,6 +152,7 @@ static enum status export_people(const struct cli *cli, const char *passphrase,
 	if (st == ST_OK)
 		st = exportfile_finish(l->file, l->err);
 	exportfile_close(l->file);
+	explicit_bzero(&engine, sizeof(engine));
 	return st;
 }
 
@@ -168,20 +206,6 @@ static enum status take_existing(const struct cli *cli, enum db_existing *out,
 	return ST_OK;
 }
 
-/* The model that this gateway compares with. */
-static enum status find_model(const struct cli *cli, char out[MODEL_ID_MAX],
-			      struct errinfo *err)
-{
-	struct engine *e = NULL;
-	enum status st = cli_open_engine(cli, 1, &e, err);
-
-	if (st == ST_OK)
-		(void)snprintf(out, MODEL_ID_MAX, "%s",
-			       engine_info(e)->model_id);
-	engine_close(e);
-	return st;
-}
-
 /* Not by db_open: a wrong data_dir must not become a new database, which root
  * would then own. */
 static enum status open_store(const struct cli *cli, const char *model,
@@ -201,8 +225,22 @@ static enum status open_store(const struct cli *cli, const char *model,
 	return db_open(&opt, out, err);
 }
 
-static enum status take_records(struct exportfile *f, struct db_import *im,
-				struct errinfo *err)
+/* The models of templates here, and as they come. */
+struct models {
+	const struct transform *rotation; /* NULL: none */
+	char here[MODEL_ID_MAX], bare[MODEL_ID_MAX];
+};
+
+static void rotate(const struct models *m, struct personrecord *r)
+{
+	if (m->rotation == NULL || strcmp(r->about.model_id, m->bare) != 0)
+		return;
+	transform_template(m->rotation, false, &r->t);
+	memcpy(r->about.model_id, m->here, sizeof(m->here));
+}
+
+static enum status take_records(struct exportfile *f, const struct models *m,
+				struct db_import *im, struct errinfo *err)
 {
 	struct personrecord r = { .is_template = true };
 	bool person = false;
@@ -215,10 +253,14 @@ static enum status take_records(struct exportfile *f, struct db_import *im,
 		if (st == ST_OK && r.is_template && !person)
 			st = err_set(err, ST_BAD_EXPORT,
 				     "a template has no person before it");
-		if (st == ST_OK && r.is_template)
+		if (st != ST_OK)
+			break;
+		if (r.is_template) {
+			rotate(m, &r);
 			st = db_import_template(im, &r.about, &r.t, err);
-		else if (st == ST_OK)
+		} else {
 			st = db_import_person(im, &r.person, err);
+		}
 		if (st != ST_OK)
 			break;
 		person = true;
@@ -227,8 +269,27 @@ static enum status take_records(struct exportfile *f, struct db_import *im,
 	return st == ST_END ? ST_OK : st;
 }
 
+/* What this gateway compares with. */
+static enum status find_models(const struct cli *cli,
+			       struct srv_engine_paths *paths,
+			       struct models *out, struct errinfo *err)
+{
+	struct engine *e = NULL;
+	enum status st = load_rotation(cli, paths, &out->rotation, err);
+
+	if (st == ST_OK)
+		st = cli_open_engine(cli, 1, &e, err);
+	if (st == ST_OK)
+		(void)snprintf(out->here, sizeof(out->here), "%s",
+			       engine_info(e)->model_id);
+	memcpy(out->bare, out->here, sizeof(out->here));
+	(void)cut_mark(out->bare, out->rotation);
+	engine_close(e);
+	return st;
+}
+
 static enum status import_people(const struct cli *cli, struct exportfile *f,
-				 const char *model, struct db_import *im,
+				 const struct models *m, struct db_import *im,
 				 struct errinfo *err)
 {
 	struct db_by by = { NULL, srv_wall_ms() };
@@ -237,11 +298,11 @@ static enum status import_people(const struct cli *cli, struct exportfile *f,
 	enum status st = take_existing(cli, &existing, err);
 
 	if (st == ST_OK)
-		st = open_store(cli, model, &db, err);
+		st = open_store(cli, m->here, &db, err);
 	if (st == ST_OK)
 		st = db_import_begin(im, db, existing, &by, err);
 	if (st == ST_OK)
-		st = db_import_end(im, take_records(f, im, err),
+		st = db_import_end(im, take_records(f, m, im, err),
 				   cli->cfg.gallery_max, err);
 	db_close(db);
 	return st;
@@ -272,7 +333,9 @@ static void print_import(const struct cli *cli, const struct db_import *im,
 
 int cli_import(const struct cli *cli)
 {
-	char passphrase[SECRET_MAX + 1] = "", model[MODEL_ID_MAX] = "";
+	char passphrase[SECRET_MAX + 1] = "";
+	struct models models = { .rotation = NULL };
+	struct srv_engine_paths paths;
 	struct exportfile *f = NULL;
 	struct db_import im = { .db = NULL };
 	struct errinfo err;
@@ -281,15 +344,16 @@ int cli_import(const struct cli *cli)
 	err_clear(&err);
 	st = read_passphrase(cli, passphrase, &err);
 	if (st == ST_OK)
-		st = find_model(cli, model, &err);
+		st = find_models(cli, &paths, &models, &err);
 	if (st == ST_OK)
 		st = exportfile_open(cli->args[0], passphrase, &f, &err);
 	explicit_bzero(passphrase, sizeof(passphrase));
 	if (st == ST_OK)
-		st = import_people(cli, f, model, &im, &err);
+		st = import_people(cli, f, &models, &im, &err);
 	exportfile_close(f);
+	explicit_bzero(&paths, sizeof(paths));
 	if (st != ST_OK)
 		return cli_fail(&err, NULL);
-	print_import(cli, &im, model);
+	print_import(cli, &im, models.here);
 	return EXIT_MATCH;
 }

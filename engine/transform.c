@@ -1,5 +1,7 @@
 #include "transform.h"
 
+#include "face/embed.h"
+
 /* 128^(1/2) for each round. */
 #define SCALE (1.0f / 16384.0f)
 
@@ -34,4 +36,36 @@ void transform_rotate(const struct transform *t, float v[TEMPLATE_DIM])
 	}
 	for (int i = 0; i < TEMPLATE_DIM; i++)
 		v[i] *= SCALE;
+}
+
+/* A Hadamard matrix is its own inverse, but for the scale. */
+void transform_undo(const struct transform *t, float v[TEMPLATE_DIM])
+{
+	float w[TEMPLATE_DIM];
+
+	for (int r = TRANSFORM_ROUNDS - 1; r >= 0; r--) {
+		hadamard(v);
+		for (int i = 0; i < TEMPLATE_DIM; i++)
+			w[t->from[r][i] % TEMPLATE_DIM] = t->minus[r][i] ? -v[i]
+									 : v[i];
+		for (int i = 0; i < TEMPLATE_DIM; i++)
+			v[i] = w[i];
+	}
+	for (int i = 0; i < TEMPLATE_DIM; i++)
+		v[i] *= SCALE;
+}
+
+void transform_template(const struct transform *t, bool undo,
+			struct face_template *out)
+{
+	float v[TEMPLATE_DIM], length = out->length;
+
+	for (int i = 0; i < TEMPLATE_DIM; i++)
+		v[i] = (float)out->v[i];
+	if (undo)
+		transform_undo(t, v);
+	else
+		transform_rotate(t, v);
+	(void)embed_quantise(v, out);
+	out->length = length;
 }

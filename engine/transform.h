@@ -10,6 +10,7 @@
 #ifndef FACEGATE_TRANSFORM_H
 #define FACEGATE_TRANSFORM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "facetypes.h"
@@ -24,5 +25,11 @@ struct transform {
 
 /* Rotates v where it lies; lengths and angles stay, but for rounding. */
 void transform_rotate(const struct transform *t, float v[TEMPLATE_DIM]);
+/* The way back. */
+void transform_undo(const struct transform *t, float v[TEMPLATE_DIM]);
+/* Either, of a template that exists: its numbers are rounded once more, its
+ * length stays. Not for one of zeros alone. */
+void transform_template(const struct transform *t, bool undo,
+			struct face_template *out);
 
 #endif

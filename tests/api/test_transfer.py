@@ -235,6 +235,24 @@ class Transfer(Case):
         b = self.daemon(self.b)
         self.assertEqual(b.post("/verify?person_id=anna", OBAMA2).json["decision"], "allow")
 
+    def test_gateways_with_keys_of_their_own_for_templates_understand_each_other(self):
+        mine, other = (f"--template_key_file={self.write(c, c * 64)}" for c in "xy")
+        with Daemon(self.a, min_face_px=60, template_key_file=mine[20:]) as a:
+            self.enrol(a, "anna", OBAMA)
+            score = a.post("/verify?person_id=anna", OBAMA2).json["score"]
+            # Without its key they leave as they are: of use where that key is.
+            self.done("export", self.a)
+            self.assertIn("are of no use", self.done("import", self.b, other))
+            os.unlink(self.file)
+            self.done("export", self.a, mine)
+        for key, keys in ((other, {"template_key_file": other[20:]}), (None, {})):
+            told = self.done("import", self.b, *filter(None, [key]), "--existing=replace")
+            self.assertNotIn("are of no use", told)
+            with Daemon(self.b, min_face_px=60, **keys) as b:
+                j = b.post("/verify?person_id=anna", OBAMA2).json
+                self.assertEqual(j["decision"], "allow")
+                self.assertAlmostEqual(j["score"], score, delta=0.01)
+
     def test_what_it_needs_is_told_and_nothing_is_left_behind(self):
         self.refused("io_error", "export", self.a)  # no database
         self.assertEqual(os.listdir(self.a), [])

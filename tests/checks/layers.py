@@ -28,7 +28,8 @@ BELOW = {
 FACADE = {
     ("server", "engine"): {"engine.h", "gallery.h", "transform.h"},
     ("server", "db"): {"audit.h", "db.h"},
-    ("cli", "engine"): {"engine.h", "gallery.h", "model/model.h", "nn/nn.h"},
+    ("cli", "engine"): {"engine.h", "gallery.h", "model/model.h", "nn/nn.h",
+                        "transform.h"},
     ("cli", "db"): {"audit.h", "db.h", "exportfile.h", "transfer.h"},
 }
 LIBRARY = {

@@ -164,6 +164,41 @@ START_TEST(what_is_no_key_is_refused)
 }
 END_TEST
 
+START_TEST(rotation_can_be_undone_by_its_key_alone)
+{
+	struct face_template t = { .length = 5 }, turned, back;
+	struct transform a, b;
+	float v[TEMPLATE_DIM], w[TEMPLATE_DIM];
+	int sum = 0;
+
+	ck_assert_int_eq(load(KEY_A "\n", 0400, &a), ST_OK);
+	ck_assert_int_eq(load(KEY_B "\n", 0400, &b), ST_OK);
+	random_vector(v);
+	memcpy(w, v, sizeof(w));
+	transform_rotate(&a, w);
+	transform_undo(&a, w);
+	for (int i = 0; i < TEMPLATE_DIM; i++)
+		ck_assert(fabsf(v[i] - w[i]) < 1e-4f);
+	transform_rotate(&a, w);
+	transform_undo(&b, w);
+	ck_assert(fabs(cosine(v, w)) < 0.4);
+	for (int i = 0; i < TEMPLATE_DIM; i++) {
+		t.v[i] = (int8_t)lrintf(v[i] * 30);
+		sum += t.v[i] * t.v[i];
+	}
+	t.scale = 1 / sqrtf((float)sum);
+	turned = t;
+	transform_template(&a, false, &turned);
+	back = turned;
+	transform_template(&a, true, &back);
+	sum = 0;
+	for (int i = 0; i < TEMPLATE_DIM; i++)
+		sum += t.v[i] * back.v[i];
+	ck_assert((float)sum * t.scale * back.scale > 0.999f);
+	ck_assert(back.length == t.length && turned.length == t.length);
+}
+END_TEST
+
 Suite *suite_templatekey(void)
 {
 	Suite *s = suite_create("templatekey");
@@ -173,6 +208,7 @@ Suite *suite_templatekey(void)
 	tcase_add_test(tc, lengths_and_angles_stay);
 	tcase_add_test(tc, same_face_under_two_keys_is_like_two_strangers);
 	tcase_add_test(tc, one_key_is_one_rotation_everywhere);
+	tcase_add_test(tc, rotation_can_be_undone_by_its_key_alone);
 	tcase_add_test(tc, what_is_no_key_is_refused);
 	suite_add_tcase(s, tc);
 	return s;
