@@ -10,6 +10,7 @@ help:
 	@echo "make test    every test"
 	@echo "make endure  500 kills and 500 power cuts of a daemon at work: an hour"
 	@echo "make asan    every test of the programs under ASan and UBSan"
+	@echo "make coverage   the same, and which lines these tests run"
 	@echo "make tsan    the tests over HTTP of what runs at the same time, under TSan"
 	@echo "make fuzz    let each fuzzer search for FUZZ_SECONDS"
 	@echo "make bench   measure against other runtimes: docs/performance.md"
@@ -42,9 +43,14 @@ endure: tests-built
 	    --timeout 7200 --output-on-failure
 
 asan:
-	$(CMAKE) -B build-asan -DFACEGATE_SANITIZE=address,undefined
+	$(CMAKE) -B build-asan -DFACEGATE_SANITIZE=address,undefined \
+	    -DFACEGATE_COVERAGE=ON
 	cmake --build build-asan -j $(JOBS)
+	find build-asan -name '*.gcda' -delete
 	ctest --test-dir build-asan --output-on-failure -LE check
+
+coverage: asan
+	.ci/coverage build-asan
 
 fuzz:
 	.ci/fuzz $(FUZZ_SECONDS)
@@ -98,4 +104,4 @@ run:
 clean:
 	rm -rf build build-*
 
-.PHONY: help build tests-built quick test endure soak asan tsan fuzz bench bench-levels bench-arm size deb fmt run clean
+.PHONY: help build tests-built quick test endure soak asan coverage tsan fuzz bench bench-levels bench-arm size deb fmt run clean
