@@ -62,6 +62,23 @@ class Keys(FolderCase):
         self.assertIn("keys_max", done.stderr)
         self.assertEqual(len(self.keys()), 2)
 
+    def test_a_link_in_the_place_of_its_files_is_never_written_through(self):
+        add_key(self.dir, "door")
+        before = self.keys()
+        with open(self.path("victim"), "w", encoding="ascii") as f:
+            f.write("untouched")
+        os.unlink(self.path("keys.lock"))
+        for name, doing in (("keys.lock", "Locking"), ("keys.new", "Writing")):
+            os.symlink("victim", self.path(name))
+            for words in (["add", "--role=door"], ["revoke", before[0]["id"]]):
+                done = tool("keys", *words, f"--data_dir={self.dir}")
+                self.assertEqual((done.returncode, done.stdout), (2, ""), (name, words))
+                self.assertIn(f"{doing} the file of keys failed", done.stderr)
+            os.unlink(self.path(name))
+            with open(self.path("victim"), encoding="ascii") as f:
+                self.assertEqual(f.read(), "untouched", name)
+            self.assertEqual(self.keys(), before, name)
+
     def test_every_route_lets_in_its_roles_alone(self):
         keys = {role: add_key(self.dir, role) for role in ROLES}
         d = self.daemon()
