@@ -16,6 +16,10 @@ struct face_template {
 	float length;
 };
 
+/* The aligned crop of a face that a template is made from: 112 x 112 pixels of
+ * RGB, rows without padding. */
+#define FACE_CROP_BYTES (112 * 112 * 3)
+
 /* One detected face, in pixels of the upright picture (EXIF applied) at its
  * full size. box is x, y, width, height and may leave the picture. Landmarks
  * are left eye, right eye, nose, left mouth corner, right mouth corner, left

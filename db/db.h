@@ -174,6 +174,9 @@ struct db_enrolment {
 	const char *model_id;
 	const struct face_template *templates;
 	const float *quality; /* of each, 0 to 100; NULL: not known */
+	/* The crops they were made from, FACE_CROP_BYTES each, one behind the
+	 * other, to be stored with them; NULL: they are not kept. */
+	const uint8_t *crops;
 	size_t count;
 	struct db_by by;
 };
@@ -216,6 +219,7 @@ struct db_template {
 	double quality; /* 0 to 100; NaN when it was not kept */
 	char key_id[DB_KEY_ID_MAX];
 	int64_t created_ms;
+	int64_t crop_id; /* of the crop it was made from; 0: it is not kept */
 };
 /* Fills up to cap of the person's templates with ids above `after`, ordered by
  * id. None for a person that is not there. */
@@ -223,8 +227,9 @@ enum status db_templates_list(struct db *db, const char *person_id,
 			      int64_t after, struct db_template *out,
 			      size_t cap, size_t *count,
 			      struct errinfo *err) MUST_CHECK;
-/* Removes one template, as bytes too. ST_NO_SUCH_PERSON, ST_NO_SUCH_TEMPLATE.
- */
+/* Removes one template, as bytes too, and the crop it was made from, unless a
+ * template of db_options' model that is made from it stays. ST_NO_SUCH_PERSON,
+ * ST_NO_SUCH_TEMPLATE. */
 enum status db_template_delete(struct db *db, const char *person_id,
 			       int64_t template_id, const struct db_by *by,
 			       int64_t *person_key,
@@ -262,6 +267,32 @@ enum status db_keys_drop(const struct db_options *opt,
 /* The lowest and the highest key version with which rows may be encrypted. */
 enum status db_key_versions(struct db *db, int64_t *oldest, int64_t *newest,
 			    struct errinfo *err) MUST_CHECK;
+
+/* A crop that is kept, see db_enrolment. It waits as long as no template of the
+ * model in use was made from it. */
+struct db_crop {
+	int64_t id, person_key;
+};
+/* How many there are, and how many of them wait for a template of model_id. */
+enum status db_crops_count(struct db *db, const char *model_id, int64_t *all,
+			   int64_t *waiting, struct errinfo *err) MUST_CHECK;
+/* The next that waits, with a number above `after`. One that is not as it was
+ * written is passed over, logged and counted. *found is false at the end. */
+enum status db_crop_next(struct db *db, const char *model_id, int64_t after,
+			 struct db_crop *out, uint8_t rgb[FACE_CROP_BYTES],
+			 bool *found, struct errinfo *err) MUST_CHECK;
+/* Stores what model_id made of a crop, as a template of the crop's person
+ * beside those of other models. ST_NO_SUCH_TEMPLATE when the crop is gone or
+ * waits no more. */
+enum status db_crop_embedded(struct db *db, const struct db_crop *crop,
+			     const char *model_id,
+			     const struct face_template *t, float quality,
+			     int64_t now_ms, int64_t *template_id,
+			     struct errinfo *err) MUST_CHECK;
+/* Removes some of the crops, as bytes and from the automatic backup too; *more
+ * while there may be others. Templates stay. */
+enum status db_crops_erase(struct db *db, const struct db_by *by, bool *more,
+			   struct errinfo *err) MUST_CHECK;
 
 /* How many people have templates, but none of db_options' model: they must be
  * enrolled again before anyone can be compared with them. */

@@ -39,6 +39,12 @@
 #define DB_TEMPLATE_ROW                                                        \
 	"SELECT person_key, id, model_id, key_version, sealed FROM templates "
 
+#define DB_CROP_ROW                                                            \
+	"SELECT c.id, c.person_key, c.key_version, c.sealed FROM crops c "
+#define DB_CROP_WAITS                                                          \
+	"NOT EXISTS(SELECT 1 FROM templates t WHERE t.crop_id = c.id "         \
+	"AND t.model_id = ?1)"
+
 #define DB_AUDIT_COLUMNS                                                       \
 	"SELECT a.seq, a.at_ms, a.key_id, a.action, a.person_key, a.object, "  \
 	"a.hash "
@@ -75,8 +81,8 @@
 	X(PERSON_DELETE, writer, "DELETE FROM people WHERE key = ?1")          \
 	X(TEMPLATE_ADD, writer,                                                \
 	  "INSERT INTO templates(id, person_key, model_id, created_ms, "       \
-	  "quality, key_id, key_version, sealed) "                             \
-	  "VALUES(?1, ?2, ?3, ?4, ?5, coalesce(?6, ''), ?7, ?8)")              \
+	  "quality, key_id, key_version, sealed, crop_id) "                    \
+	  "VALUES(?1, ?2, ?3, ?4, ?5, coalesce(?6, ''), ?7, ?8, ?9)")          \
 	X(TEMPLATE_DELETE, writer,                                             \
 	  "DELETE FROM templates WHERE id = ?1 AND person_key = ?2")           \
 	X(OLD_PERSON, writer,                                                  \
@@ -93,6 +99,26 @@
 	  "DELETE FROM templates WHERE person_key = ?1")                       \
 	X(TEMPLATES_COUNT, writer,                                             \
 	  "SELECT count(*) FROM templates WHERE model_id = ?1")                \
+	X(CROP_ADD, writer,                                                    \
+	  "INSERT INTO crops(id, person_key, key_version, sealed) "            \
+	  "VALUES(?1, ?2, ?3, ?4)")                                            \
+	X(OLD_CROP, writer,                                                    \
+	  DB_CROP_ROW "WHERE c.key_version <> ?1 AND c.id > ?2 "               \
+		      "ORDER BY c.id LIMIT 1")                                 \
+	X(CROP_SET, writer,                                                    \
+	  "UPDATE crops SET key_version = ?2, sealed = ?3 WHERE id = ?1")      \
+	/* Of a template that is about to go, unless another is made from it   \
+	 * that is of use now. */                                              \
+	X(CROP_DELETE, writer,                                                 \
+	  "DELETE FROM crops WHERE id = (SELECT crop_id FROM templates "       \
+	  "WHERE id = ?1 AND person_key = ?2) AND NOT EXISTS(SELECT 1 FROM "   \
+	  "templates t WHERE t.crop_id = crops.id AND t.id <> ?1 "             \
+	  "AND t.model_id = ?3)")                                              \
+	X(CROPS_DELETE, writer, "DELETE FROM crops WHERE person_key = ?1")     \
+	X(CROPS_ERASE, writer,                                                 \
+	  "DELETE FROM crops WHERE id IN (SELECT id FROM crops LIMIT 8)")      \
+	X(CROP_WAITS, writer,                                                  \
+	  "SELECT count(*) FROM crops c WHERE c.id = ?2 AND " DB_CROP_WAITS)   \
 	X(DOORS_COUNT, writer,                                                 \
 	  "SELECT count(*), (SELECT count(*) FROM doors WHERE id = ?1) "       \
 	  "FROM doors")                                                        \
@@ -167,9 +193,16 @@
 	  "key_id, created_ms FROM templates WHERE person_key = ?1 "           \
 	  "ORDER BY id")                                                       \
 	X(TEMPLATES_LIST, reader,                                              \
-	  "SELECT t.id, t.model_id, t.quality, t.key_id, t.created_ms "        \
+	  "SELECT t.id, t.model_id, t.quality, t.key_id, t.created_ms, "       \
+	  "coalesce(t.crop_id, 0) "                                            \
 	  "FROM templates t JOIN people p ON p.key = t.person_key "            \
 	  "WHERE p.id = ?1 AND t.id > ?2 ORDER BY t.id LIMIT ?3")              \
+	X(CROP_NEXT, reader,                                                   \
+	  DB_CROP_ROW "WHERE c.id > ?2 AND " DB_CROP_WAITS                     \
+		      " ORDER BY c.id LIMIT 1")                                \
+	X(CROPS_COUNT, reader,                                                 \
+	  "SELECT count(*), (SELECT count(*) FROM crops c "                    \
+	  "WHERE " DB_CROP_WAITS ") FROM crops")                               \
 	X(DOOR_GET, reader, DB_DOOR_COLUMNS "WHERE id = ?1")                   \
 	X(DOORS_LIST, reader,                                                  \
 	  DB_DOOR_COLUMNS "WHERE id > ?1 ORDER BY id LIMIT ?2")                \
@@ -215,7 +248,8 @@ struct db {
 	char *key_path;
 	const char *model_id; /* bound as ?9 of DB_PERSON_COLUMNS */
 	bool reseal_due;      /* rows of older keys may exist */
-	int64_t resealed_people, resealed_templates; /* up to these */
+	/* Up to these. */
+	int64_t resealed_people, resealed_templates, resealed_crops;
 	_Atomic uint64_t corrupt_rows;
 	/* Of db_audit_step: the last row it has seen, if it has begun. */
 	struct db_audit_anchor audit_at;
@@ -265,6 +299,13 @@ void db_encrypt_template(const struct seal *s,
 bool db_decrypt_template(const struct seal *s, int64_t version,
 			 const struct db_template_row *row, const void *sealed,
 			 size_t n, struct face_template *t);
+#define CROP_SEALED_BYTES (FACE_CROP_BYTES + SEAL_OVERHEAD)
+void db_encrypt_crop(const struct seal *s, const struct db_crop *row,
+		     const uint8_t rgb[FACE_CROP_BYTES],
+		     uint8_t out[CROP_SEALED_BYTES]);
+bool db_decrypt_crop(const struct seal *s, int64_t version,
+		     const struct db_crop *row, const void *sealed, size_t n,
+		     uint8_t rgb[FACE_CROP_BYTES]);
 /* Logs and counts a row that did not decrypt. */
 void db_count_corrupt(struct db *db, const char *table, int64_t row);
 
@@ -314,6 +355,21 @@ struct db_template_at {
 enum status db_read_template(struct db *db, sqlite3_stmt *s,
 			     struct db_template_at *at, struct face_template *t,
 			     bool *whole, struct errinfo *err) MUST_CHECK;
+/* templates.c: removes all templates of a person, and the crops they were made
+ * from; *any says whether there were. */
+enum status db_templates_drop(struct db *db, int64_t person_key, bool *any,
+			      struct errinfo *err) MUST_CHECK;
+/* people.c: the number that the next row of a table gets. */
+enum status db_next_number(struct db *db, const char *table, int64_t *out,
+			   struct errinfo *err) MUST_CHECK;
+/* crops.c: stores a person's crop and gives it its number. */
+enum status db_crop_add(struct db *db, int64_t person_key,
+			const uint8_t rgb[FACE_CROP_BYTES], int64_t *id,
+			struct errinfo *err) MUST_CHECK;
+/* crops.c: encrypts the next crop behind *at again; *end when there is none.
+ * One that does not decrypt is left as it is. */
+enum status db_reseal_crop(struct db *db, int64_t *at, bool *end,
+			   struct errinfo *err) MUST_CHECK;
 /* Ends the use of a statement, whatever state it is in. */
 void db_reset(sqlite3_stmt *s);
 int db_bind_text(sqlite3_stmt *s, int at, const char *text);

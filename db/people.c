@@ -42,8 +42,8 @@ enum status db_person_key(struct db *db, const char *person_id, int64_t *key,
 	return st;
 }
 
-static enum status next_number(struct db *db, const char *table, int64_t *out,
-			       struct errinfo *err)
+enum status db_next_number(struct db *db, const char *table, int64_t *out,
+			   struct errinfo *err)
 {
 	(void)db_bind_text(db->stmt[DB_SQL_NEXT_NUMBER], 1, table);
 	return db_number(db, DB_SQL_NEXT_NUMBER, out, err);
@@ -79,7 +79,7 @@ enum status db_insert_person(struct db *db, struct db_person *p, int64_t people,
 		st = err_limit(err, ST_STORE_FULL, db->people_max, people + 1,
 			       "There are people_max people.");
 	if (st == ST_OK)
-		st = next_number(db, "people", &p->key, err);
+		st = db_next_number(db, "people", &p->key, err);
 	return st == ST_OK ? db_store_person(db, DB_SQL_PERSON_ADD, p, err)
 			   : st;
 }
@@ -154,7 +154,7 @@ enum status db_insert_template(struct db *db, int64_t person_key,
 	struct db_template_row row = { person_key, 0, about->model_id };
 	sqlite3_stmt *s = db->stmt[DB_SQL_TEMPLATE_ADD];
 	uint8_t sealed[TEMPLATE_SEALED_BYTES];
-	enum status st = next_number(db, "templates", &row.id, err);
+	enum status st = db_next_number(db, "templates", &row.id, err);
 
 	if (st != ST_OK)
 		return st;
@@ -168,11 +168,14 @@ enum status db_insert_template(struct db *db, int64_t person_key,
 	(void)db_bind_text(s, 6, about->key_id);
 	(void)sqlite3_bind_int64(s, 7, seal_newest(db->seal));
 	(void)sqlite3_bind_blob(s, 8, sealed, sizeof sealed, SQLITE_STATIC);
+	if (about->crop_id != 0)
+		(void)sqlite3_bind_int64(s, 9, about->crop_id);
 	st = db_run(db, DB_SQL_TEMPLATE_ADD, "Storing the template", err);
 	*id = row.id;
 	return st;
 }
 
+/* The i-th template, and what it was made from if that is kept. */
 static enum status put_template(struct db *db, int64_t key,
 				const struct db_enrolment *e, size_t i,
 				int64_t *id, struct errinfo *err)
@@ -181,12 +184,18 @@ static enum status put_template(struct db *db, int64_t key,
 		.quality = (double)(e->quality ? e->quality[i] : NAN),
 		.created_ms = e->by.now_ms
 	};
+	enum status st = ST_OK;
 
 	(void)snprintf(about.model_id, sizeof about.model_id, "%s",
 		       e->model_id);
 	(void)snprintf(about.key_id, sizeof about.key_id, "%s",
 		       e->by.key_id ? e->by.key_id : "");
-	return db_insert_template(db, key, &about, &e->templates[i], id, err);
+	if (e->crops)
+		st = db_crop_add(db, key, e->crops + i * FACE_CROP_BYTES,
+				 &about.crop_id, err);
+	return st == ST_OK ? db_insert_template(db, key, &about,
+						&e->templates[i], id, err)
+			   : st;
 }
 
 /* Numbers of one transaction follow one another. */
@@ -219,13 +228,8 @@ enum status db_enroll(struct db *db, const struct db_enrolment *e,
 	if (st != ST_OK)
 		return st;
 	st = put_person(db, e, &key, err);
-	if (st == ST_OK && e->replace) {
-		(void)sqlite3_bind_int64(db->stmt[DB_SQL_TEMPLATES_DELETE], 1,
-					 key);
-		st = db_run(db, DB_SQL_TEMPLATES_DELETE,
-			    "Replacing the templates", err);
-		wipe = st == ST_OK && sqlite3_changes(db->writer) > 0;
-	}
+	if (st == ST_OK && e->replace)
+		st = db_templates_drop(db, key, &wipe, err);
 	for (size_t i = 0; st == ST_OK && i < e->count; i++)
 		st = put_template(db, key, e, i, &template_ids[i], err);
 	if (st == ST_OK)

@@ -19,6 +19,7 @@
 
 /* Short enough that a door waiting for its log row does not notice. */
 #define ROWS_AT_ONCE 32
+#define CROP_ROWS    8 /* as many rows' time and pages a crop takes */
 
 static const char proof_text[] = "facegate";
 #define PROOF_BYTES (sizeof proof_text + SEAL_OVERHEAD)
@@ -186,6 +187,7 @@ static enum status take_up(struct db *db, struct errinfo *err)
 	seal_free(old);
 	db->reseal_due = true;
 	db->resealed_people = db->resealed_templates = 0;
+	db->resealed_crops = 0;
 	log_line(LOG_INFO, "keys_changed", "newest=%lld",
 		 (long long)seal_newest(fresh));
 	return ST_OK;
@@ -267,15 +269,22 @@ static enum status reseal_some(struct db *db, bool *end, struct errinfo *err)
 {
 	int64_t people = db->resealed_people;
 	int64_t templates = db->resealed_templates;
+	int64_t crops = db->resealed_crops;
 	enum status st = db_write_begin(db, true, err);
-	bool no_person = false;
+	bool no_person = false, no_template = false;
 
 	*end = false;
 	if (st != ST_OK)
 		return st;
-	for (int i = 0; st == ST_OK && !*end && i < ROWS_AT_ONCE; i++)
-		st = no_person ? reseal_template(db, &templates, end, err)
-			       : reseal_person(db, &people, &no_person, err);
+	for (int left = ROWS_AT_ONCE; st == ST_OK && !*end && left > 0;
+	     left -= no_template ? CROP_ROWS : 1) {
+		if (!no_person)
+			st = reseal_person(db, &people, &no_person, err);
+		else if (!no_template)
+			st = reseal_template(db, &templates, &no_template, err);
+		else
+			st = db_reseal_crop(db, &crops, end, err);
+	}
 	if (st == ST_OK && *end) {
 		(void)sqlite3_bind_int64(db->stmt[DB_SQL_KEYS_DROP], 1,
 					 seal_newest(db->seal));
@@ -292,6 +301,7 @@ static enum status reseal_some(struct db *db, bool *end, struct errinfo *err)
 	if (st == ST_OK) {
 		db->resealed_people = people;
 		db->resealed_templates = templates;
+		db->resealed_crops = crops;
 	}
 	return st;
 }

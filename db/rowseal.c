@@ -1,5 +1,6 @@
 /* What of a row is encrypted, and what it is bound to. A person's name,
- * metadata and card are one text, a template's numbers another; ids, groups and
+ * metadata and card are one text, a template's numbers another, a crop's pixels
+ * a third; ids, groups and
  * times stay readable for SQL, and a person's are part of what the text is
  * bound to, so that they cannot be changed in the file unnoticed. Numbers are
  * little-endian whatever the machine.
@@ -155,6 +156,36 @@ bool db_decrypt_template(const struct seal *s, int64_t version,
 	explicit_bzero(plain, sizeof plain);
 	return ok && isfinite(t->scale) && t->scale > 0 &&
 	       isfinite(t->length) && t->length >= 0;
+}
+
+static void crop_place(struct seal_place *place, int64_t version,
+		       const struct db_crop *row)
+{
+	seal_place_begin(place, "crops", version);
+	seal_place_number(place, row->person_key);
+	seal_place_number(place, row->id);
+}
+
+void db_encrypt_crop(const struct seal *s, const struct db_crop *row,
+		     const uint8_t rgb[FACE_CROP_BYTES],
+		     uint8_t out[CROP_SEALED_BYTES])
+{
+	struct seal_place place;
+
+	crop_place(&place, seal_newest(s), row);
+	seal_encrypt(s, &place, rgb, FACE_CROP_BYTES, out);
+}
+
+bool db_decrypt_crop(const struct seal *s, int64_t version,
+		     const struct db_crop *row, const void *sealed, size_t n,
+		     uint8_t rgb[FACE_CROP_BYTES])
+{
+	struct seal_place place;
+
+	if (!sealed || n != CROP_SEALED_BYTES)
+		return false;
+	crop_place(&place, version, row);
+	return seal_decrypt(s, version, &place, sealed, n, rgb);
 }
 
 void db_count_corrupt(struct db *db, const char *table, int64_t row)

@@ -158,6 +158,19 @@ static const char *const migrations[] = {
 	" role TEXT NOT NULL) STRICT;"
 	"DROP INDEX templates_by_person;"
 	"CREATE INDEX templates_by_person ON templates(person_key, model_id);",
+
+	/* 6: the crops that templates were made from. Those of several models
+	 * may be made from one. */
+	"CREATE TABLE crops("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" person_key INTEGER NOT NULL REFERENCES people(key) ON DELETE CASCADE,"
+	" key_version INTEGER NOT NULL,"
+	" sealed BLOB NOT NULL CHECK(length(sealed) = 37672)) STRICT;"
+	"CREATE INDEX crops_by_person ON crops(person_key);"
+	"ALTER TABLE templates ADD COLUMN crop_id INTEGER"
+	" REFERENCES crops(id) ON DELETE SET NULL;"
+	"CREATE INDEX templates_by_crop ON templates(crop_id, model_id)"
+	" WHERE crop_id IS NOT NULL;",
 };
 
 #define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))

@@ -123,6 +123,7 @@ enum status db_templates_list(struct db *db, const char *person_id,
 		t->id = sqlite3_column_int64(s, 0);
 		t->quality = db_column_number(s, 2);
 		t->created_ms = sqlite3_column_int64(s, 4);
+		t->crop_id = sqlite3_column_int64(s, 5);
 		st = db_column_text(s, 1, t->model_id, sizeof t->model_id, err);
 		if (st == ST_OK)
 			st = db_column_text(s, 3, t->key_id, sizeof t->key_id,
@@ -137,11 +138,49 @@ enum status db_templates_list(struct db *db, const char *person_id,
 	return st;
 }
 
+enum status db_templates_drop(struct db *db, int64_t person_key, bool *any,
+			      struct errinfo *err)
+{
+	enum status st;
+
+	(void)sqlite3_bind_int64(db->stmt[DB_SQL_TEMPLATES_DELETE], 1,
+				 person_key);
+	st = db_run(db, DB_SQL_TEMPLATES_DELETE, "Replacing the templates",
+		    err);
+	*any = st == ST_OK && sqlite3_changes(db->writer) > 0;
+	(void)sqlite3_bind_int64(db->stmt[DB_SQL_CROPS_DELETE], 1, person_key);
+	return st == ST_OK ? db_run(db, DB_SQL_CROPS_DELETE,
+				    "Replacing the templates", err)
+			   : st;
+}
+
+/* With the crop it was made from, if that is of no use any more. */
+static enum status drop_template(struct db *db, int64_t person_key, int64_t id,
+				 struct errinfo *err)
+{
+	sqlite3_stmt *s = db->stmt[DB_SQL_CROP_DELETE];
+	enum status st;
+
+	(void)sqlite3_bind_int64(s, 1, id);
+	(void)sqlite3_bind_int64(s, 2, person_key);
+	(void)db_bind_text(s, 3, db->model_id);
+	st = db_run(db, DB_SQL_CROP_DELETE, "Deleting the template", err);
+	if (st != ST_OK)
+		return st;
+	s = db->stmt[DB_SQL_TEMPLATE_DELETE];
+	(void)sqlite3_bind_int64(s, 1, id);
+	(void)sqlite3_bind_int64(s, 2, person_key);
+	st = db_run(db, DB_SQL_TEMPLATE_DELETE, "Deleting the template", err);
+	if (st == ST_OK && sqlite3_changes(db->writer) == 0)
+		st = err_set(err, ST_NO_SUCH_TEMPLATE,
+			     "The person has no template of this number.");
+	return st;
+}
+
 enum status db_template_delete(struct db *db, const char *person_id,
 			       int64_t template_id, const struct db_by *by,
 			       int64_t *person_key, struct errinfo *err)
 {
-	sqlite3_stmt *s = db->stmt[DB_SQL_TEMPLATE_DELETE];
 	enum status st = db_write_begin(db, true, err);
 	char object[24];
 
@@ -150,16 +189,8 @@ enum status db_template_delete(struct db *db, const char *person_id,
 	st = db_person_key(db, person_id, person_key, err);
 	if (st == ST_NO_SUCH_PERSON)
 		st = err_set(err, st, "No person has this id.");
-	if (st == ST_OK) {
-		(void)sqlite3_bind_int64(s, 1, template_id);
-		(void)sqlite3_bind_int64(s, 2, *person_key);
-		st = db_run(db, DB_SQL_TEMPLATE_DELETE, "Deleting the template",
-			    err);
-		if (st == ST_OK && sqlite3_changes(db->writer) == 0)
-			st = err_set(err, ST_NO_SUCH_TEMPLATE,
-				     "The person has no template of this "
-				     "number.");
-	}
+	if (st == ST_OK)
+		st = drop_template(db, *person_key, template_id, err);
 	(void)snprintf(object, sizeof object, "%lld", (long long)template_id);
 	if (st == ST_OK)
 		st = db_audit_add(db, by, "template_delete", *person_key,

@@ -112,13 +112,11 @@ enum status db_import_begin(struct db_import *im, struct db *db,
 static enum status replace_person(struct db_import *im, struct db_person *p,
 				  struct errinfo *err)
 {
-	struct db *db = im->db;
-	enum status st = db_store_person(db, DB_SQL_PERSON_SET, p, err);
+	enum status st = db_store_person(im->db, DB_SQL_PERSON_SET, p, err);
+	bool any;
 
-	(void)sqlite3_bind_int64(db->stmt[DB_SQL_TEMPLATES_DELETE], 1, p->key);
 	if (st == ST_OK)
-		st = db_run(db, DB_SQL_TEMPLATES_DELETE,
-			    "Replacing the templates", err);
+		st = db_templates_drop(im->db, p->key, &any, err);
 	im->replaced += st == ST_OK;
 	return st;
 }

@@ -57,11 +57,13 @@ static uint8_t *read_bytes(const char *name, size_t *n)
 /* A row of each table. */
 static void fill(struct db *db)
 {
+	static const uint8_t crop[FACE_CROP_BYTES];
 	struct face_template t = { .scale = 0.01F, .length = 7 };
 	const struct db_enrolment e = { .person_id = "anna",
 					.name = "Anna",
 					.model_id = MODEL,
 					.templates = &t,
+					.crops = crop,
 					.count = 1 };
 	const struct db_by by = { "k1", 1700000000000 };
 	struct db_person bert = { .id = "bert",
@@ -165,6 +167,8 @@ static void read_all(struct db *db)
 	static struct db_audit_row acts[ROWS];
 	struct db_audit_report report;
 	struct db_template templates[ROWS];
+	static uint8_t rgb[FACE_CROP_BYTES];
+	struct db_crop crop;
 	const struct log_filter any = { .min_score = NAN };
 	int64_t keys[ROWS], number;
 	bool found;
@@ -181,6 +185,10 @@ static void read_all(struct db *db)
 	(void)!db_templates_each(db, MODEL, see_template, NULL, NULL);
 	(void)!db_templates_of(db, 1, MODEL, see_template, NULL, NULL);
 	(void)!db_templates_foreign(db, MODEL, &number, NULL);
+	(void)!db_crops_count(db, "other@0", &number, keys, NULL);
+	if (db_crop_next(db, "other@0", 0, &crop, rgb, &found, NULL) == ST_OK &&
+	    found)
+		fuzz_check(rgb[0] == 0 && rgb[FACE_CROP_BYTES - 1] == 0);
 	(void)!db_doors_list(db, "", doors, ROWS, &n, NULL);
 	(void)!db_door_get(db, "north", doors, NULL);
 	if (db_log_list(db, &any, events, ROWS, &n, NULL) == ST_OK)
@@ -205,16 +213,19 @@ static void change_all(struct db *db)
 	struct db_person bert = { .id = "bert", .metadata = "{}" };
 	const struct match_event ev = { .route = "identify" };
 	const struct db_by by = { NULL, 1 };
+	const struct db_crop crop = { 1, 1 };
 	int64_t key, id;
 	bool more;
 
 	(void)!db_log_add(db, &ev, &id, NULL);
+	(void)!db_crop_embedded(db, &crop, "other@0", &t, 50, 1, &id, NULL);
 	(void)!db_sink_put(db, "webhook", 3, NULL);
 	(void)!db_person_set(db, &bert, &by, NULL);
 	(void)!db_enroll(db, &e, &key, &id, NULL);
 	(void)!db_person_delete(db, "bert", &by, &key, NULL);
 	(void)!db_door_delete(db, "north", &by, NULL);
 	(void)!db_reseal(db, &more, NULL);
+	(void)!db_crops_erase(db, &by, &more, NULL);
 	(void)!db_writable(db, NULL);
 }
 

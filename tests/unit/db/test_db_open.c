@@ -56,7 +56,7 @@ START_TEST(fresh_file_is_marked_versioned_and_private)
 	db_close(db);
 	umask(before);
 	ck_assert_int_eq(pragma("application_id"), 0x46674442);
-	ck_assert_int_eq(pragma("user_version"), 5);
+	ck_assert_int_eq(pragma("user_version"), 6);
 }
 END_TEST
 
@@ -229,12 +229,12 @@ START_TEST(newer_schema_is_refused_with_both_versions)
 	struct errinfo err;
 
 	db_close(test_open());
-	test_sql("PRAGMA user_version = 6");
+	test_sql("PRAGMA user_version = 7");
 	ck_assert_int_eq(test_try_open(&err), ST_BAD_DATABASE);
-	ck_assert_int_eq(err.limit, 5);
-	ck_assert_int_eq(err.found, 6);
+	ck_assert_int_eq(err.limit, 6);
+	ck_assert_int_eq(err.found, 7);
 	ck_assert_ptr_nonnull(strstr(err.text, "newer"));
-	ck_assert_int_eq(pragma("user_version"), 6);
+	ck_assert_int_eq(pragma("user_version"), 7);
 }
 END_TEST
 
