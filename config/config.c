@@ -101,6 +101,10 @@ static const struct key keys[] = {
 	    "Most that a head to enrol may be turned, in degrees."),
 	KEY(enrol_roll_max, TYPE_INT, 1, 180, "30",
 	    "Most that a head to enrol may be tilted, in degrees."),
+	KEY(keep_crops, TYPE_BOOL, 0, 0, "false",
+	    "Keep, encrypted, the 112x112 pixels that each template is made "
+	    "from, so that another embedder can be used without enrolling "
+	    "again; false erases them."),
 	KEY(target_fmr, TYPE_REAL, 1e-6, 1e-2, "0.0001",
 	    "False match rate that a one-to-one comparison may have."),
 	KEY(connections_max, TYPE_INT, 4, 1024, "64",

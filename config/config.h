@@ -45,6 +45,7 @@ struct config {
 	int64_t quality_min;	  /* percent, 0 .. 50, default 3 */
 	int64_t enrol_sharpness_min, enrol_exposure_min; /* 0 .. 100 */
 	int64_t enrol_yaw_max, enrol_roll_max;		 /* degrees */
+	bool keep_crops;				 /* default false */
 	double target_fmr;	    /* 1e-6 .. 1e-2, default 1e-4 */
 	int64_t connections_max;    /* 4 .. 1024, default 64 */
 	int64_t connections_per_ip; /* 0 = no limit .. 1024, default 0 */

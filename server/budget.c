@@ -20,6 +20,9 @@ void budget_complete(struct budget *b, const struct config *cfg)
 		{ .name = "DeepStack's forms",
 		  .bytes = upload_bytes(srv_form_ring_bytes(cfg)) *
 			   srv_form_slots(cfg) },
+		{ .name = "crops of enrolments",
+		  .bytes = (size_t)UPLOAD_PICTURES_MAX * FACE_CROP_BYTES *
+			   srv_crop_slots(cfg) },
 		{ .name = "connections, at most",
 		  .bytes = SRV_CONNECTION_BYTES *
 			   (size_t)cfg->connections_max },

@@ -8,7 +8,7 @@
 #include "engine.h"
 
 struct budget {
-	struct budget_row rows[ENGINE_BUDGET_ROWS + 5];
+	struct budget_row rows[ENGINE_BUDGET_ROWS + 6];
 	size_t count;
 	size_t sum, mapped; /* bytes taken, and bytes of mapped files */
 	size_t limit;	    /* bytes below which no supervisor should go */

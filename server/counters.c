@@ -263,6 +263,9 @@ void counters_print(struct srv *srv, FILE *out)
 	      "Templates enrolled with the model in use.");
 	gauge(out, "people_waiting", (double)atomic_load(&srv->people_waiting),
 	      "People to enrol again, for the model in use.");
+	gauge(out, "templates_to_reembed",
+	      (double)atomic_load(&srv->to_reembed),
+	      "Kept crops that wait for a template of the model in use.");
 	gauge(out, "gallery_capacity", (double)gallery_capacity(g),
 	      "Templates that fit.");
 	print_events(srv, out);

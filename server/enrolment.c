@@ -8,10 +8,15 @@
 /* Nobody comes to wait while there is only this model. */
 void enrolment_recount(struct srv *srv)
 {
-	int64_t n = 0;
+	int64_t n = 0, all;
 
-	if (srv->other_models && db_people_waiting(srv->db, &n, NULL) == ST_OK)
+	if (!srv->other_models)
+		return;
+	if (db_people_waiting(srv->db, &n, NULL) == ST_OK)
 		atomic_store(&srv->people_waiting, n);
+	if (db_crops_count(srv->db, engine_info(srv->engine)->model_id, &all,
+			   &n, NULL) == ST_OK)
+		atomic_store(&srv->to_reembed, n);
 }
 
 enum status enrolment_open(struct srv *srv, struct errinfo *err)
@@ -22,13 +27,17 @@ enum status enrolment_open(struct srv *srv, struct errinfo *err)
 
 	srv->other_models = templates > 0;
 	enrolment_recount(srv);
+	if (st == ST_OK)
+		st = reembed_open(srv, err);
 	if (st == ST_OK && templates > 0)
 		log_line(LOG_WARN, "other_model",
-			 "templates=%lld people_waiting=%lld text=\"enrolled "
-			 "with another model; these people must be enrolled "
-			 "again\"",
+			 "templates=%lld people_waiting=%lld to_reembed=%lld "
+			 "text=\"enrolled with another model; these people "
+			 "must be enrolled again, but for those whose crops "
+			 "are kept\"",
 			 (long long)templates,
-			 (long long)atomic_load(&srv->people_waiting));
+			 (long long)atomic_load(&srv->people_waiting),
+			 (long long)atomic_load(&srv->to_reembed));
 	return st;
 }
 
@@ -99,6 +108,7 @@ enum status enrolment_store(struct request *r, struct enrolment *e)
 			       .model_id = engine_info(srv->engine)->model_id,
 			       .templates = e->templates,
 			       .quality = e->quality,
+			       .crops = e->crops,
 			       .count = e->count,
 			       .by = request_by(r) },
 		       &key, e->ids, &r->err);
@@ -133,6 +143,7 @@ enum status enrolment_read(struct request *r, unsigned slot,
 	struct picture *p = &e->last;
 	enum status st;
 
+	e->crops = r->srv->workers[slot].crops;
 	picture_begin(r, slot);
 	while ((st = picture_next(r, slot, p)) == ST_OK) {
 		e->at = e->count;
@@ -140,6 +151,8 @@ enum status enrolment_read(struct request *r, unsigned slot,
 			return err_set(&r->err, ST_BAD_REQUEST,
 				       "at most %d pictures at once",
 				       UPLOAD_PICTURES_MAX);
+		if (e->crops != NULL)
+			p->crop = e->crops + e->count * FACE_CROP_BYTES;
 		st = picture_embed(r, slot, p, DECIDE_ENROL);
 		if (st != ST_OK)
 			return st;

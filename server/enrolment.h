@@ -13,6 +13,7 @@ struct enrolment {
 	size_t count;
 	struct face_template templates[UPLOAD_PICTURES_MAX];
 	float quality[UPLOAD_PICTURES_MAX];
+	uint8_t *crops; /* of each, if they are kept; the worker's */
 	int64_t ids[UPLOAD_PICTURES_MAX];
 	struct picture last; /* of the pictures, and what they have cost */
 };
@@ -30,7 +31,8 @@ enum status enrolment_store(struct request *r, struct enrolment *e) MUST_CHECK;
 /* At start: logs and counts who has templates of other models alone, which are
  * kept and not compared. */
 enum status enrolment_open(struct srv *srv, struct errinfo *err) MUST_CHECK;
-/* Counts srv->people_waiting again after a change, under srv->enrol_lock. */
+/* Counts srv->people_waiting and to_reembed again after a change, under
+ * srv->enrol_lock. */
 void enrolment_recount(struct srv *srv);
 
 /* Deletes the person from store and gallery. ST_NO_SUCH_PERSON. */

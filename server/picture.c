@@ -5,7 +5,8 @@
 #include "srv.h"
 #include "reply.h"
 
-#define CROP_BYTES (ENGINE_CROP_PX * ENGINE_CROP_PX * 3)
+_Static_assert(FACE_CROP_BYTES == ENGINE_CROP_PX * ENGINE_CROP_PX * 3,
+	       "a crop is what the embedder sees");
 
 void picture_begin(struct request *r, unsigned slot)
 {
@@ -30,7 +31,8 @@ enum status picture_next(struct request *r, unsigned slot, struct picture *p)
 /* The crop of a face, and what it and the face say of the picture. */
 static enum status crop_face(struct request *r, unsigned slot,
 			     const struct picture *p, const struct face *f,
-			     uint8_t rgb[CROP_BYTES], struct facequality *out)
+			     uint8_t rgb[FACE_CROP_BYTES],
+			     struct facequality *out)
 {
 	enum status st = engine_align(r->srv->engine, slot, f, ENGINE_CROP_PX,
 				      rgb, &r->err);
@@ -44,7 +46,7 @@ enum status picture_measure(struct request *r, unsigned slot,
 			    const struct picture *p, const struct face *f,
 			    struct facequality *out)
 {
-	uint8_t rgb[CROP_BYTES];
+	uint8_t rgb[FACE_CROP_BYTES];
 
 	return crop_face(r, slot, p, f, rgb, out);
 }
@@ -65,7 +67,7 @@ enum status picture_embed(struct request *r, unsigned slot, struct picture *p,
 {
 	const struct config *cfg = &r->srv->cfg;
 	struct engine *e = r->srv->engine;
-	uint8_t rgb[CROP_BYTES];
+	uint8_t own[FACE_CROP_BYTES], *rgb = p->crop ? p->crop : own;
 	enum status st = decide_person(p->faces, p->face_count, purpose,
 				       cfg->min_inter_eye_px, &r->err);
 

@@ -11,6 +11,9 @@ struct picture {
 	struct picture_info info;
 	struct face faces[ENGINE_FACES_MAX];
 	size_t face_count;
+	/* Where picture_embed leaves the crop of faces[0], FACE_CROP_BYTES;
+	 * NULL: nowhere. */
+	uint8_t *crop;
 	struct face_template template; /* of faces[0], after picture_embed */
 	float quality;		       /* of the template, 0 to 100 */
 	struct facequality parts;      /* of faces[0], after picture_embed */

@@ -66,6 +66,11 @@ static inline size_t srv_form_ring_bytes(const struct config *cfg)
 {
 	return (size_t)cfg->deepstack_kib * 1024 + UPLOAD_SLACK_BYTES;
 }
+/* Workers that hold the crops of an enrolment until it is stored. */
+static inline size_t srv_crop_slots(const struct config *cfg)
+{
+	return cfg->keep_crops ? (size_t)cfg->workers : 0;
+}
 #define SRV_CONNECTION_BYTES (16 * 1024)
 /* What a session of GnuTLS takes beside: 12 KiB were measured, 34 with a whole
  * record on its way. */

@@ -8,6 +8,7 @@
 #include "deadline.h"
 #include "events.h"
 #include "heartbeat.h"
+#include "reembed.h"
 #include "request.h"
 #include "server.h"
 #include "supervisor.h"
@@ -19,7 +20,8 @@ struct srv_worker {
 	unsigned slot; /* of the engine */
 	pthread_t thread;
 	bool started;
-	bool test_due; /* under the queue's lock */
+	bool test_due;	/* under the queue's lock */
+	uint8_t *crops; /* of the pictures of an enrolment, if they are kept */
 };
 
 struct srv {
@@ -41,8 +43,10 @@ struct srv {
 
 	bool other_models;	     /* there are templates of others */
 	atomic_llong people_waiting; /* for a template of this model */
-	pthread_mutex_t enrol_lock;  /* room, commit and gallery are one step */
-	struct counters counters;    /* of the network thread */
+	atomic_llong to_reembed;     /* crops that wait for the same */
+	struct reembed reembed;
+	pthread_mutex_t enrol_lock; /* room, commit and gallery are one step */
+	struct counters counters;   /* of the network thread */
 	struct deadlines *deadlines;
 	struct tls *tls;       /* NULL: plain HTTP */
 	struct events *events; /* NULL: none are sent */

@@ -118,6 +118,10 @@ static void *worker_main(void *arg)
 			pthread_mutex_lock(&srv->queue_lock);
 		} else if (atomic_load(&srv->stopping)) {
 			break;
+		} else if (w->slot == 0 && reembed_is_due(srv)) {
+			pthread_mutex_unlock(&srv->queue_lock);
+			reembed_step(srv, w->slot);
+			pthread_mutex_lock(&srv->queue_lock);
 		} else {
 			pthread_cond_wait(&srv->queue_filled, &srv->queue_lock);
 		}
@@ -249,6 +253,18 @@ static bool open_slots(struct slots *s, size_t count, size_t ring_bytes)
 	return true;
 }
 
+/* Written to when they are needed. */
+static bool open_crops(struct srv *srv)
+{
+	for (size_t i = 0; i < srv_crop_slots(&srv->cfg); i++) {
+		srv->workers[i].crops = calloc(UPLOAD_PICTURES_MAX,
+					       FACE_CROP_BYTES);
+		if (srv->workers[i].crops == NULL)
+			return false;
+	}
+	return true;
+}
+
 enum status worker_open_slots(struct srv *srv, struct errinfo *err)
 {
 	const struct config *cfg = &srv->cfg;
@@ -256,7 +272,7 @@ enum status worker_open_slots(struct srv *srv, struct errinfo *err)
 	srv->request_count = (size_t)cfg->connections_max +
 			     srv_upload_slots(cfg);
 	srv->requests = calloc(srv->request_count, sizeof(*srv->requests));
-	if (srv->requests == NULL ||
+	if (srv->requests == NULL || !open_crops(srv) ||
 	    !open_slots(&srv->uploads, srv_upload_slots(cfg),
 			UPLOAD_RING_BYTES) ||
 	    !open_slots(&srv->forms, srv_form_slots(cfg),
@@ -271,6 +287,8 @@ enum status worker_open_slots(struct srv *srv, struct errinfo *err)
 
 void worker_close_slots(struct srv *srv)
 {
+	for (size_t i = 0; i < ENGINE_WORKERS_MAX; i++)
+		free(srv->workers[i].crops);
 	free(srv->uploads.memory);
 	free(srv->uploads.free);
 	free(srv->forms.memory);

@@ -28,14 +28,16 @@ void handle_readyz(struct request *r, unsigned slot)
 		reply_json(
 			r, 200,
 			json_pack(
-				"{s:s, s:o, s:I, s:I}", "status", "ready",
+				"{s:s, s:o, s:I, s:I, s:I}", "status", "ready",
 				"selftest_score",
 				jsonvalue_real((double)srv->selftest_score, 4),
 				"templates",
 				(json_int_t)gallery_count(
 					engine_gallery(srv->engine)),
 				"people_waiting",
-				(json_int_t)atomic_load(&srv->people_waiting)));
+				(json_int_t)atomic_load(&srv->people_waiting),
+				"templates_to_reembed",
+				(json_int_t)atomic_load(&srv->to_reembed)));
 		return;
 	}
 	/* Whatever failed, the answer to "ready?" is no, with the reason. */

@@ -16,11 +16,12 @@ static json_t *template_json(const void *row)
 {
 	const struct db_template *t = row;
 
-	return json_pack("{s:I, s:s, s:o, s:o, s:o}", "template_id",
+	return json_pack("{s:I, s:s, s:o, s:o, s:o, s:b}", "template_id",
 			 (json_int_t)t->id, "model", t->model_id, "quality",
 			 jsonvalue_real(floor(t->quality * 10) / 10, 1),
 			 "key_id", reply_text(t->key_id), "created_at",
-			 jsonvalue_time(t->created_ms));
+			 jsonvalue_time(t->created_ms), "crop_kept",
+			 t->crop_id != 0);
 }
 
 void handle_templates(struct request *r, unsigned slot)

@@ -158,7 +158,8 @@ class People(unittest.TestCase):
         rows = self.d.get("/people/p/templates").json["templates"]
         self.assertEqual([t["template_id"] for t in rows], ids)
         for row, told in zip(rows, r.json["enrolled"]):
-            self.assertEqual(set(row), {"template_id", "model", "quality", "key_id", "created_at"})
+            self.assertEqual(set(row), {"template_id", "model", "quality", "key_id",
+                                        "created_at", "crop_kept"})
             self.assertEqual((row["model"], row["key_id"]), (r.json["model"], key[3:11]))
             self.assertAlmostEqual(row["quality"], told["quality"]["overall"], delta=0.11)
         page = self.d.get("/people/p/templates?limit=1").json

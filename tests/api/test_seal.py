@@ -257,6 +257,19 @@ class Upgrade(Case):
         done = tool("audit", "verify", f"--data_dir={self.dir}")
         self.assertEqual((done.returncode, done.stdout[:6]), (0, "whole:"))
 
+    def test_a_database_of_version_5_keeps_everything_and_can_keep_crops(self):
+        old_database(5, self.dir)
+        d = self.daemon(log_level="error", keep_crops="true")
+        self.check(d, ["staff"], 1234, {"desk": "planted-desk"})
+        self.verifies(d)
+        actions = [row["action"] for row in d.get("/audit").json["audit"]]
+        self.assertEqual(actions.count("enrol"), 3)
+        self.assertEqual(d.post("/enroll?person_id=q", BIDEN).status, 201)
+        self.assertEqual([t["crop_kept"] for t in d.get("/people/q/templates").json["templates"]],
+                         [False, True])
+        done = tool("audit", "verify", f"--data_dir={self.dir}")
+        self.assertEqual((done.returncode, done.stdout[:6]), (0, "whole:"))
+
     def test_a_large_database_is_upgraded_in_little_memory(self):
         count = 20000
         old_database(2, self.dir)
