@@ -1,9 +1,11 @@
 """Hostile and careless HTTP clients, over raw sockets."""
 
 import json
+import random
 import socket
 import time
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 
 from daemon import (JPEG, Daemon, as_json, face, multipart, read_all, small_face, status_of,
                     wait_for)
@@ -333,6 +335,38 @@ class Crowds(unittest.TestCase):
             self.assertTrue(wait_for(
                 lambda: d.request("POST", "/verify?person_id=p", PICTURE, JPEG).status == 200))
             self.assertTrue(wait_for(lambda: d.descriptors() <= descriptors))
+
+    def test_no_part_of_a_request_outlives_its_deadline(self):
+        large = face("obama-720p.jpg")
+        chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in
+                          (large[i:i + 20000] for i in range(0, len(large), 20000)))
+        whole = (post(b"Content-Length: %d\r\n" % len(PICTURE)) + PICTURE,
+                 post(b"Content-Length: %d\r\nExpect: 100-continue\r\n" % len(large)) + large,
+                 post(b"Transfer-Encoding: chunked\r\n", b"/enroll?person_id=q") + chunks
+                 + b"0\r\nX-End: 1\r\n\r\n",
+                 post(b"Content-Length: 4000000\r\n") + large,
+                 b"GET /logs HTTP/1.1\r\nHost: localhost\r\nAccept: text/csv\r\n\r\n" * 3)
+        with Daemon(workers=1, min_face_px=60, request_timeout_ms=500) as d:
+            before = d.descriptors()
+
+            def until_closed(r):
+                data = r.choice(whole)
+                data = data[:r.randint(1, len(data))]
+                with d.connect(60) as s:
+                    try:
+                        for i in range(0, len(data), 30000):
+                            s.sendall(data[i:i + 30000])
+                        end = r.choice(("keep", "half", "leave"))
+                        if end == "half":
+                            s.shutdown(socket.SHUT_WR)
+                        while end != "leave" and s.recv(65536):
+                            pass
+                    except (ConnectionResetError, BrokenPipeError):
+                        pass
+            with ThreadPoolExecutor(8) as pool:
+                list(pool.map(until_closed, map(random.Random, range(200))))
+            self.assertTrue(wait_for(lambda: d.descriptors() <= before))
+            self.assertEqual(d.stop(), (0, ""))
 
 
 if __name__ == "__main__":
