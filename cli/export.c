@@ -225,21 +225,20 @@ static enum status open_store(const struct cli *cli, const char *model,
 	return db_open(&opt, out, err);
 }
 
-/* The models of templates here, and as they come. */
-struct models {
-	const struct transform *rotation; /* NULL: none */
-	char here[MODEL_ID_MAX], bare[MODEL_ID_MAX];
-};
-
-static void rotate(const struct models *m, struct personrecord *r)
+/* Of any model: it may be configured here later. */
+static void rotate(const struct transform *t, struct personrecord *r)
 {
-	if (m->rotation == NULL || strcmp(r->about.model_id, m->bare) != 0)
+	char *id = r->about.model_id;
+	size_t n = strlen(id);
+
+	if (t == NULL || strchr(id, '~') != NULL ||
+	    n + 1 + sizeof(t->id) > MODEL_ID_MAX)
 		return;
-	transform_template(m->rotation, false, &r->t);
-	memcpy(r->about.model_id, m->here, sizeof(m->here));
+	transform_template(t, false, &r->t);
+	(void)snprintf(id + n, MODEL_ID_MAX - n, "~%s", t->id);
 }
 
-static enum status take_records(struct exportfile *f, const struct models *m,
+static enum status take_records(struct exportfile *f, const struct transform *t,
 				struct db_import *im, struct errinfo *err)
 {
 	struct personrecord r = { .is_template = true };
@@ -256,7 +255,7 @@ static enum status take_records(struct exportfile *f, const struct models *m,
 		if (st != ST_OK)
 			break;
 		if (r.is_template) {
-			rotate(m, &r);
+			rotate(t, &r);
 			st = db_import_template(im, &r.about, &r.t, err);
 		} else {
 			st = db_import_person(im, &r.person, err);
@@ -269,27 +268,30 @@ static enum status take_records(struct exportfile *f, const struct models *m,
 	return st == ST_END ? ST_OK : st;
 }
 
-/* What this gateway compares with. */
-static enum status find_models(const struct cli *cli,
-			       struct srv_engine_paths *paths,
-			       struct models *out, struct errinfo *err)
+/* Where people come: the model that is compared with, and its rotation. */
+struct gateway {
+	char model[MODEL_ID_MAX];
+	const struct transform *rotation; /* NULL: none */
+	struct srv_engine_paths paths;	  /* has it */
+};
+
+static enum status find_gateway(const struct cli *cli, struct gateway *g,
+				struct errinfo *err)
 {
 	struct engine *e = NULL;
-	enum status st = load_rotation(cli, paths, &out->rotation, err);
+	enum status st = load_rotation(cli, &g->paths, &g->rotation, err);
 
 	if (st == ST_OK)
 		st = cli_open_engine(cli, 1, &e, err);
 	if (st == ST_OK)
-		(void)snprintf(out->here, sizeof(out->here), "%s",
+		(void)snprintf(g->model, sizeof(g->model), "%s",
 			       engine_info(e)->model_id);
-	memcpy(out->bare, out->here, sizeof(out->here));
-	(void)cut_mark(out->bare, out->rotation);
 	engine_close(e);
 	return st;
 }
 
 static enum status import_people(const struct cli *cli, struct exportfile *f,
-				 const struct models *m, struct db_import *im,
+				 const struct gateway *g, struct db_import *im,
 				 struct errinfo *err)
 {
 	struct db_by by = { NULL, srv_wall_ms() };
@@ -298,11 +300,11 @@ static enum status import_people(const struct cli *cli, struct exportfile *f,
 	enum status st = take_existing(cli, &existing, err);
 
 	if (st == ST_OK)
-		st = open_store(cli, m->here, &db, err);
+		st = open_store(cli, g->model, &db, err);
 	if (st == ST_OK)
 		st = db_import_begin(im, db, existing, &by, err);
 	if (st == ST_OK)
-		st = db_import_end(im, take_records(f, m, im, err),
+		st = db_import_end(im, take_records(f, g->rotation, im, err),
 				   cli->cfg.gallery_max, err);
 	db_close(db);
 	return st;
@@ -334,8 +336,7 @@ static void print_import(const struct cli *cli, const struct db_import *im,
 int cli_import(const struct cli *cli)
 {
 	char passphrase[SECRET_MAX + 1] = "";
-	struct models models = { .rotation = NULL };
-	struct srv_engine_paths paths;
+	struct gateway g = { .rotation = NULL };
 	struct exportfile *f = NULL;
 	struct db_import im = { .db = NULL };
 	struct errinfo err;
@@ -344,16 +345,16 @@ int cli_import(const struct cli *cli)
 	err_clear(&err);
 	st = read_passphrase(cli, passphrase, &err);
 	if (st == ST_OK)
-		st = find_models(cli, &paths, &models, &err);
+		st = find_gateway(cli, &g, &err);
 	if (st == ST_OK)
 		st = exportfile_open(cli->args[0], passphrase, &f, &err);
 	explicit_bzero(passphrase, sizeof(passphrase));
 	if (st == ST_OK)
-		st = import_people(cli, f, &models, &im, &err);
+		st = import_people(cli, f, &g, &im, &err);
 	exportfile_close(f);
-	explicit_bzero(&paths, sizeof(paths));
+	explicit_bzero(&g.paths, sizeof(g.paths));
 	if (st != ST_OK)
 		return cli_fail(&err, NULL);
-	print_import(cli, &im, models.here);
+	print_import(cli, &im, g.model);
 	return EXIT_MATCH;
 }

@@ -8,7 +8,7 @@ import subprocess
 import time
 import unittest
 
-from daemon import FACEGATE, MODELS, Daemon, FolderCase, clean_environment, small_face
+from daemon import FACEGATE, MODELS, Daemon, FolderCase, clean_environment, faults, small_face
 
 OBAMA, OBAMA2, BIDEN = map(small_face, ("obama.jpg", "obama2.jpg", "biden.jpg"))
 NAME = "Planted-Näme"
@@ -36,8 +36,9 @@ class Case(FolderCase):
         return [FACEGATE, what, self.file, *secret, f"--data_dir={folder}",
                 f"--models_dir={MODELS}", *words]
 
-    def tool(self, *args, **options):
-        return subprocess.run(self.command(*args, **options), env=clean_environment(),
+    def tool(self, *args, environment=None, **options):
+        return subprocess.run(self.command(*args, **options),
+                              env={**clean_environment(), **(environment or {})},
                               capture_output=True, text=True, timeout=120, check=False)
 
     def done(self, *args, **options):
@@ -211,10 +212,10 @@ class Transfer(Case):
             self.crowd(a)
             self.done("export", self.a)
         before = self.rows(self.b)
-        for i in range(200):
+        for i in range(100):
             p = subprocess.Popen(self.command("import", self.b), env=clean_environment(),
                                  stdout=subprocess.DEVNULL)
-            time.sleep(i * 0.01)
+            time.sleep(i * 0.03)
             p.kill()
             p.wait()
             held = self.rows(self.b)
@@ -223,6 +224,22 @@ class Transfer(Case):
             self.assertEqual(held, before)
         d = self.daemon(self.b)
         self.assertEqual(d.get("/people/crowd-0199").status, 200)
+
+    def test_on_a_full_disk_nothing_is_exported_and_nobody_imported(self):
+        with Daemon(self.a, min_face_px=60) as a:
+            self.enrol(a, "anna", OBAMA)
+            self.done("export", self.a)
+        whole, before = self.read(), self.rows(self.b)
+        full = faults(self.folder())
+        with open(os.path.join(full["FAULTS"], "full"), "wb"):
+            self.refused("disk_full", "import", self.b, environment=full)
+        self.assertEqual(self.rows(self.b), before)
+        self.done("import", self.b)
+        self.assertEqual(self.read(), whole)
+        os.unlink(self.file)
+        with open(os.path.join(full["FAULTS"], "full"), "wb"):
+            self.refused("disk_full", "export", self.a, environment=full)
+        self.assertFalse(os.path.exists(self.file))
 
     def test_templates_of_another_model_wait_as_after_a_change_of_it(self):
         with Daemon(self.a, min_face_px=60) as a:
