@@ -25,6 +25,10 @@ static enum status choose_names(struct db_copy *c, const char *file,
 			       "The path of the backup is too long.");
 	}
 	(void)snprintf(c->file, sizeof c->file, "%s", file);
+	if (there == DB_FILE_UNREADABLE) {
+		c->fresh[0] = 0;
+		return db_fail_errno("Reading the last backup", err);
+	}
 	/* A slip of the hand must not replace the key file. */
 	if (there != DB_FILE_NONE && there != DB_FILE_OURS) {
 		c->fresh[0] = 0;

@@ -101,9 +101,11 @@ enum status db_backup(const struct db_options *opt, const char *file,
 /* Puts a copy of a backup, which may be of an older version, in the place of
  * dir/facegate.db, if no daemon has it (ST_DATABASE_BUSY). kept is the name in
  * dir under which the file is kept that was there, "" when there was none; one
- * kept before goes. ST_BAD_DATABASE when it is damaged or no database of ours,
- * ST_BAD_KEY_FILE when key_file has not the keys it was written with. On error
- * all is as it was. */
+ * kept before then goes. ST_BAD_DATABASE when it is damaged or no database of
+ * ours, ST_BAD_KEY_FILE when key_file has not the keys it was written with. On
+ * error all is as it was; should the folder take no further change in the
+ * middle, the text tells the name of the old database, and the next restore
+ * begins with putting it back. */
 enum status db_restore(const struct db_options *opt, const char *file,
 		       char kept[DB_KEPT_MAX], struct errinfo *err) MUST_CHECK;
 

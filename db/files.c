@@ -22,6 +22,12 @@ enum status db_fail_errno(const char *what, struct errinfo *err)
 	return err_set(err, st, "%s failed: %s.", what, strerror(errno));
 }
 
+bool db_errno_may_pass(void)
+{
+	return errno == EIO || errno == EMFILE || errno == ENFILE ||
+	       errno == ENOMEM;
+}
+
 enum status db_join_path(const char *dir, const char *file, char out[PATH_MAX],
 			 struct errinfo *err)
 {
@@ -158,12 +164,15 @@ enum db_file_kind db_file_kind(const char *path)
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	ssize_t got;
 
-	if (fd < 0)
-		return errno == ENOENT ? DB_FILE_NONE : DB_FILE_UNKNOWN;
-	got = read(fd, head, sizeof head);
-	close(fd);
+	if (fd < 0 && errno == ENOENT)
+		return DB_FILE_NONE;
+	got = fd < 0 ? -1 : read(fd, head, sizeof head);
+	if (fd >= 0)
+		close(fd);
 	if (got == 0)
 		return DB_FILE_NONE;
+	if (got < 0 && db_errno_may_pass())
+		return DB_FILE_UNREADABLE;
 	if (got != (ssize_t)sizeof head ||
 	    memcmp(head, "SQLite format 3", 16) != 0)
 		return DB_FILE_UNKNOWN;

@@ -12,6 +12,8 @@
 
 /* What errno says of an operation ("Opening the database file"). */
 enum status db_fail_errno(const char *what, struct errinfo *err);
+/* Whether errno tells how the machine is, and nothing of the file. */
+bool db_errno_may_pass(void);
 enum status db_join_path(const char *dir, const char *file, char out[PATH_MAX],
 			 struct errinfo *err) MUST_CHECK;
 /* Makes the file unless it is there, and gives it its mode. */
@@ -35,9 +37,10 @@ bool db_same_file(const char *a, const char *b);
 
 /* What a file says of itself in its first bytes, its WAL left aside. */
 enum db_file_kind {
-	DB_FILE_NONE,	 /* missing or empty */
-	DB_FILE_UNKNOWN, /* unreadable, damaged, or no database */
-	DB_FILE_FOREIGN, /* of another program, or a newer version */
+	DB_FILE_NONE,	    /* missing or empty */
+	DB_FILE_UNREADABLE, /* at the moment, as errno says */
+	DB_FILE_UNKNOWN,    /* damaged, no database, or not for us to read */
+	DB_FILE_FOREIGN,    /* of another program, or a newer version */
 	DB_FILE_OURS,
 };
 enum db_file_kind db_file_kind(const char *path);

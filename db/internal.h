@@ -270,8 +270,9 @@ enum status db_take_memory(struct db *db, const struct db_options *opt,
 enum status db_connect(const char *path, int mode, int cache_pages,
 		       sqlite3 **out, struct errinfo *err) MUST_CHECK;
 
-/* restore.c: removes databases that were replaced. */
-void db_forget_kept(const char *dir);
+/* restore.c: removes databases that were replaced, but the one of this name,
+ * which may be NULL. */
+void db_forget_kept(const char *dir, const char *but);
 
 /* rowseal.c: the encrypted part of a row. */
 #define PERSON_PLAIN_MIN (8 + 8 + 1 + 1) /* card, two empty texts */

@@ -55,16 +55,32 @@ static enum status restore(const struct db_options *opt, const char *why,
 
 /* A file cannot have become empty or have gone by itself when there is a backup
  * of it: a new database would turn everybody away without a word. */
-static bool is_lost(const struct db_options *opt, const char *path)
+static enum status find_loss(const struct db_options *opt, const char *path,
+			     struct errinfo *err)
 {
-	return opt->backup_file && db_file_kind(path) == DB_FILE_NONE &&
-	       db_file_kind(opt->backup_file) == DB_FILE_OURS;
+	enum db_file_kind kind;
+
+	if (!opt->backup_file)
+		return ST_OK;
+	kind = db_file_kind(path);
+	if (kind == DB_FILE_UNREADABLE)
+		return db_fail_errno("Reading the database file", err);
+	if (kind != DB_FILE_NONE)
+		return ST_OK;
+	kind = db_file_kind(opt->backup_file);
+	if (kind == DB_FILE_UNREADABLE)
+		return db_fail_errno("Reading the backup", err);
+	return kind == DB_FILE_OURS
+		       ? err_set(err, ST_BAD_DATABASE,
+				 "The database file is gone or empty.")
+		       : ST_OK;
 }
 
 enum status db_open_or_restore(const struct db_options *opt, struct db **out,
 			       struct errinfo *err)
 {
 	struct errinfo damage, other;
+	enum db_file_kind kind;
 	char path[PATH_MAX];
 	enum status st = db_join_path(opt->dir, "facegate.db", path, err);
 
@@ -73,13 +89,14 @@ enum status db_open_or_restore(const struct db_options *opt, struct db **out,
 		return st;
 	err_clear(&damage);
 	err_clear(&other);
-	if (is_lost(opt, path))
-		st = err_set(&damage, ST_BAD_DATABASE,
-			     "The database file is gone or empty.");
-	else
+	st = find_loss(opt, path, &damage);
+	if (st == ST_OK)
 		st = db_open(opt, out, &damage);
+	if (st != ST_BAD_DATABASE)
+		goto done;
 	/* Another program's file, or one of a newer version, is not damaged. */
-	if (st != ST_BAD_DATABASE || db_file_kind(path) == DB_FILE_FOREIGN)
+	kind = db_file_kind(path);
+	if (kind == DB_FILE_FOREIGN || kind == DB_FILE_UNREADABLE)
 		goto done;
 	if (restore(opt, damage.text, out, &other) == ST_OK)
 		return ST_OK;

@@ -303,8 +303,8 @@ enum status db_schema_check_newest(sqlite3 *conn, struct errinfo *err)
 	return st;
 }
 
-static enum status run_check(sqlite3 *conn, const char *sql,
-			     struct errinfo *err)
+static enum status check_once(sqlite3 *conn, const char *sql,
+			      struct errinfo *err)
 {
 	enum status st = ST_OK;
 	sqlite3_stmt *s = NULL;
@@ -331,6 +331,21 @@ static enum status run_check(sqlite3 *conn, const char *sql,
 	}
 	sqlite3_finalize(s);
 	return st;
+}
+
+/* A read that fails once is in the verdict like damage. Damage is found again.
+ */
+static enum status run_check(sqlite3 *conn, const char *sql,
+			     struct errinfo *err)
+{
+	struct errinfo first;
+	enum status st;
+
+	err_clear(&first);
+	st = check_once(conn, sql, &first);
+	if (st == ST_BAD_DATABASE)
+		return check_once(conn, sql, err);
+	return st == ST_OK ? ST_OK : err_set(err, st, "%s", first.text);
 }
 
 enum status db_schema_quick_check(sqlite3 *conn, struct errinfo *err)

@@ -245,6 +245,8 @@ enum status seal_load(const char *path, bool make, struct seal **out,
 		close(fd);
 	} else if (errno == ENOENT && make) {
 		st = make_first(*out, path, err);
+	} else if (db_errno_may_pass()) {
+		st = fail(err, "Opening");
 	} else {
 		st = err_set(err, ST_BAD_KEY_FILE, "Opening the key file: %s",
 			     strerror(errno));

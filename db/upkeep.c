@@ -67,8 +67,9 @@ void db_upkeep_close(struct db *db)
 enum status db_forget_backups(struct db *db, struct errinfo *err)
 {
 	struct db_upkeep_state *u = &db->upkeep;
+	enum db_file_kind there;
 
-	db_forget_kept(db->dir);
+	db_forget_kept(db->dir, NULL);
 	if (!u->file)
 		return ST_OK;
 	if (u->phase == UPKEEP_COPIED) {
@@ -80,8 +81,11 @@ enum status db_forget_backups(struct db *db, struct errinfo *err)
 	}
 	u->dropped = true;
 	u->made_ms = 0;
+	there = db_file_kind(u->file);
+	if (there == DB_FILE_UNREADABLE)
+		return db_fail_errno("Reading the backup", err);
 	/* What is in its place by mistake is not ours to remove. */
-	if (db_file_kind(u->file) != DB_FILE_OURS)
+	if (there != DB_FILE_OURS)
 		return ST_OK;
 	if (unlink(u->file) == 0)
 		return db_sync_folder(u->file, err);

@@ -2,7 +2,6 @@
 #include "dbscript.h"
 
 #include <check.h>
-#include <unistd.h>
 
 static const char *const ids[] = { "p0", "p1", "p2" };
 
@@ -82,50 +81,5 @@ void script_start_over(struct script_truth *t)
 	*t = (struct script_truth){ { EITHER, EITHER, EITHER } };
 	for (int i = 0; i < 3; i++)
 		ck_assert_int_eq(script_delete(db, t, i), ST_OK);
-	db_close(db);
-}
-
-static int keep_up(struct db *db, int64_t now_ms)
-{
-	struct db_condition how;
-	bool more;
-
-	do
-		db_upkeep(db, now_ms, &more);
-	while (more);
-	db_condition(db, &how);
-	return how.backup_ms == now_ms;
-}
-
-void script_backup(void (*arm)(void), void (*calm)(void))
-{
-	const int64_t hour_ms = 3600000, start_ms = 1900000000000;
-	struct db_options opt = test_options();
-	struct db *db = NULL;
-	char path[512];
-	int made;
-
-	test_path("facegate.backup", path);
-	opt.backup_file = path;
-	opt.backup_minutes = 60;
-	ck_assert_int_eq(db_open(&opt, &db, NULL), ST_OK);
-	ck_assert_int_eq(test_enroll(db, "p0", NULL, true), ST_OK);
-	(void)keep_up(db, start_ms);
-	ck_assert(keep_up(db, start_ms + hour_ms));
-	ck_assert_int_eq(test_people_in(path), 1);
-	ck_assert_int_eq(test_enroll(db, "p1", NULL, true), ST_OK);
-	arm();
-	made = keep_up(db, start_ms + 3 * hour_ms);
-	calm();
-	ck_assert_int_eq(test_people_in(path), made ? 2 : 1);
-	(void)keep_up(db, start_ms + 5 * hour_ms);
-	ck_assert_int_eq(test_people_in(path), 2);
-	db_close(db);
-	ck_assert_int_eq(unlink(path), 0);
-	db = test_open();
-	ck_assert_uint_eq(test_check_whole(db), 2);
-	ck_assert_int_eq(
-		db_person_delete(db, "p1", &test_by, &(int64_t){ 0 }, NULL),
-		ST_OK);
 	db_close(db);
 }

@@ -22,11 +22,6 @@ enum status script_delete(struct db *db, struct script_truth *t, int who);
 enum status script_log_row(struct db *db);
 enum status script_step(struct db *db, struct script_truth *t, int step);
 
-/* Makes an automatic backup of one person and then, while arm() makes something
- * fail, one of two; calm() ends that. Whatever failed, the file is the first or
- * the second, whole, and it is the second after another hour. */
-void script_backup(void (*arm)(void), void (*calm)(void));
-
 /* Fails the test unless the store agrees with the truth. */
 void script_check(struct db *db, const struct script_truth *t);
 /* Brings the three persons to the state the steps start from. */

@@ -50,7 +50,7 @@ static struct tail *tail_of(sqlite3_file *file)
 	return (struct tail *)((char *)file + at);
 }
 
-static bool fails(enum fault_kind kind)
+bool fault_fails(enum fault_kind kind)
 {
 	struct fault_plan *p = &fault_plan;
 
@@ -130,7 +130,7 @@ static void drop_changes(enum role role, bool all)
 static int fault_read(sqlite3_file *file, void *out, int amount,
 		      sqlite3_int64 offset)
 {
-	if (fails(FAULT_READ))
+	if (fault_fails(FAULT_READ))
 		return fault_plan.code;
 	return tail_of(file)->below->xRead(file, out, amount, offset);
 }
@@ -140,7 +140,7 @@ static int fault_write(sqlite3_file *file, const void *data, int amount,
 {
 	if (power_gone())
 		return SQLITE_IOERR_WRITE;
-	if (fails(FAULT_WRITE)) {
+	if (fault_fails(FAULT_WRITE)) {
 		/* A write that fails may have written a part. */
 		(void)tail_of(file)->below->xWrite(file, data, amount / 2,
 						   offset);
@@ -157,7 +157,7 @@ static int fault_truncate(sqlite3_file *file, sqlite3_int64 size)
 {
 	if (power_gone())
 		return SQLITE_IOERR_TRUNCATE;
-	if (fails(FAULT_TRUNCATE))
+	if (fault_fails(FAULT_TRUNCATE))
 		return fault_plan.code;
 	record(file, NULL, 0, size, true);
 	return tail_of(file)->below->xTruncate(file, size);
@@ -171,7 +171,7 @@ static int fault_sync(sqlite3_file *file, int flags)
 	(void)flags;
 	if (power_gone())
 		return SQLITE_IOERR_FSYNC;
-	if (fails(FAULT_SYNC))
+	if (fault_fails(FAULT_SYNC))
 		return fault_plan.code;
 	drop_changes(role, false);
 	fault_wal_syncs += role == ROLE_WAL;
@@ -182,7 +182,7 @@ static int fault_sync(sqlite3_file *file, int flags)
 static int fault_map(sqlite3_file *file, int region, int bytes, int extend,
 		     void volatile **out)
 {
-	if (fails(FAULT_SHARED))
+	if (fault_fails(FAULT_SHARED))
 		return fault_plan.code;
 	return tail_of(file)->below->xShmMap(file, region, bytes, extend, out);
 }
@@ -194,7 +194,7 @@ static int fault_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file,
 	int rc;
 
 	(void)vfs;
-	if (dead || fails(FAULT_OPEN)) {
+	if (dead || fault_fails(FAULT_OPEN)) {
 		file->pMethods = NULL;
 		return SQLITE_CANTOPEN;
 	}
@@ -218,7 +218,7 @@ static int fault_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file,
 static int fault_delete(sqlite3_vfs *vfs, const char *name, int sync_folder)
 {
 	(void)vfs;
-	if (dead)
+	if (dead || fault_fails(FAULT_FOLDER))
 		return SQLITE_IOERR_DELETE;
 	return base->xDelete(base, name, sync_folder);
 }

@@ -16,6 +16,8 @@ enum fault_kind {
 	FAULT_SYNC = 8,
 	FAULT_TRUNCATE = 16,
 	FAULT_SHARED = 32, /* mapping the shared memory file */
+	FAULT_FOLDER = 64, /* renaming and removing */
+	FAULT_MEMORY = 128 /* see faultcalls.h */
 };
 
 /* The countdown-th operation of the kinds fails with the SQLite code, and all
@@ -28,6 +30,8 @@ struct fault_plan {
 };
 
 extern struct fault_plan fault_plan;
+bool fault_fails(
+	enum fault_kind kind); /* whether one more of them is to fail */
 /* Writes that would make the WAL longer find the disk full; 0: no limit. */
 extern long fault_wal_bytes_max;
 extern bool fault_hit; /* an operation failed on purpose */

@@ -149,39 +149,6 @@ START_TEST(failing_read_is_told_and_passes)
 }
 END_TEST
 
-static struct fault_plan plan;
-static bool met;
-
-static void arm(void)
-{
-	fault_disarm();
-	fault_plan = plan;
-}
-
-static void calm(void)
-{
-	met = fault_hit;
-	fault_disarm();
-}
-
-/* Loop: 0 one operation fails, 1 all from it on. */
-START_TEST(failing_backup_leaves_the_last_one)
-{
-	const unsigned kinds[] = { FAULT_OPEN, FAULT_READ, FAULT_WRITE };
-
-	for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
-		int n = 0;
-
-		do {
-			plan = (struct fault_plan){ kinds[k], ++n, _i,
-						    SQLITE_IOERR };
-			script_backup(arm, calm);
-		} while (met);
-		ck_assert_int_gt(n, 1);
-	}
-}
-END_TEST
-
 /* The space that the WAL takes is given back, so deleting works on a disk that
  * has no room for another byte. */
 START_TEST(full_disk_still_lets_people_be_deleted)
@@ -259,7 +226,6 @@ Suite *suite_db_faults(void)
 {
 	Suite *s = suite_create("db_faults");
 	TCase *files = tcase_create("files");
-	TCase *backup = tcase_create("backup");
 
 	tcase_add_checked_fixture(files, test_dir_make, test_dir_remove);
 	tcase_add_checked_fixture(files, fault_install, fault_remove);
@@ -276,10 +242,5 @@ Suite *suite_db_faults(void)
 	tcase_add_loop_test(files, power_cut_loses_nothing_acknowledged, 0,
 			    POWER_CUTS);
 	suite_add_tcase(s, files);
-	tcase_add_checked_fixture(backup, test_dir_make, test_dir_remove);
-	tcase_add_checked_fixture(backup, fault_install, fault_remove);
-	tcase_set_timeout(backup, 120);
-	tcase_add_loop_test(backup, failing_backup_leaves_the_last_one, 0, 2);
-	suite_add_tcase(s, backup);
 	return s;
 }

@@ -1,68 +1,22 @@
-/* Every allocation that SQLite makes fails in turn: the status is the right
- * one, the handle still works, nothing acknowledged is lost and nobody is half
- * there. And the heap limit holds.
+/* Every allocation of the store, SQLite's among them, fails in turn: the status
+ * is the right one, the handle still works, nothing acknowledged is lost and
+ * nobody is half there. And the heap limit holds.
  */
 #include <check.h>
 #include <math.h>
 #include <sqlite3.h>
 
 #include "dbscript.h"
+#include "faultcalls.h"
 #include "faultvfs.h"
 
 Suite *suite_db_memory(void);
 
-static sqlite3_mem_methods real_memory;
-static long allocations, fail_at;
-static bool fail_on;
-
-static bool refuse(void)
+static void fail_allocation(int n, bool forever)
 {
-	if (fail_at == 0)
-		return false;
-	allocations++;
-	return fail_on ? allocations >= fail_at : allocations == fail_at;
-}
-
-static void *faulty_malloc(int n)
-{
-	return refuse() ? NULL : real_memory.xMalloc(n);
-}
-
-static void *faulty_realloc(void *p, int n)
-{
-	return refuse() ? NULL : real_memory.xRealloc(p, n);
-}
-
-static void memory_install(void)
-{
-	sqlite3_mem_methods m;
-
-	test_dir_make();
-	db_close(test_open());
-	sqlite3_shutdown();
-	ck_assert_int_eq(sqlite3_config(SQLITE_CONFIG_GETMALLOC, &real_memory),
-			 SQLITE_OK);
-	m = real_memory;
-	m.xMalloc = faulty_malloc;
-	m.xRealloc = faulty_realloc;
-	ck_assert_int_eq(sqlite3_config(SQLITE_CONFIG_MALLOC, &m), SQLITE_OK);
-	fail_at = 0;
-}
-
-static void memory_remove(void)
-{
-	fail_at = 0;
-	sqlite3_shutdown();
-	ck_assert_int_eq(sqlite3_config(SQLITE_CONFIG_MALLOC, &real_memory),
-			 SQLITE_OK);
-	test_dir_remove();
-}
-
-static void fail_allocation(long n, bool forever)
-{
-	allocations = 0;
-	fail_at = n;
-	fail_on = forever;
+	fault_disarm();
+	fault_plan = (struct fault_plan){ FAULT_MEMORY, n, forever,
+					  SQLITE_NOMEM };
 }
 
 /* Loop: 0 one allocation fails, 1 all from it on. */
@@ -71,7 +25,7 @@ START_TEST(failing_allocation_at_open_is_told_and_harmless)
 	struct script_truth t = { { PRESENT, ABSENT, ABSENT } };
 	struct db *db = test_open();
 	enum status st;
-	long n = 0;
+	int n = 0;
 
 	ck_assert_int_eq(test_enroll(db, "p0", NULL, false), ST_OK);
 	db_close(db);
@@ -80,13 +34,13 @@ START_TEST(failing_allocation_at_open_is_told_and_harmless)
 
 		fail_allocation(++n, _i);
 		st = test_try_open(&err);
-		if (allocations >= n)
+		if (fault_hit)
 			ck_assert_msg(st == ST_NO_MEMORY || st == ST_OK,
 				      "%s %s", status_code(st), err.text);
 		else
 			ck_assert_int_eq(st, ST_OK);
-		fail_at = 0;
-	} while (allocations >= n);
+		fault_plan.countdown = 0;
+	} while (fault_hit);
 	ck_assert_int_gt(n, 100);
 	db = test_open();
 	script_check(db, &t);
@@ -111,7 +65,7 @@ START_TEST(failing_allocation_loses_and_halves_nothing)
 {
 	struct script_truth t;
 	struct db *db;
-	long n = 0;
+	int n = 0;
 
 	script_start_over(&t);
 	db = test_open();
@@ -129,17 +83,17 @@ START_TEST(failing_allocation_loses_and_halves_nothing)
 			met = true;
 			ck_assert_msg(st == ST_NO_MEMORY, "%d %s", step,
 				      status_code(st));
-			fail_at = 0;
+			fault_plan.countdown = 0;
 			script_check(db, &t);
 			if (step < SCRIPT_STEPS)
 				ck_assert_int_eq(script_step(db, &t, step),
 						 ST_OK);
 		}
 		if (!met)
-			ck_assert(!_i || allocations < n);
-		fail_at = 0;
+			ck_assert(!_i || !fault_hit);
+		fault_plan.countdown = 0;
 		script_check(db, &t);
-	} while (allocations >= n);
+	} while (fault_hit);
 	ck_assert_int_gt(n, 10);
 	db_close(db);
 	db = test_open();
@@ -180,10 +134,12 @@ Suite *suite_db_memory(void)
 	Suite *s = suite_create("db_memory");
 	TCase *memory = tcase_create("memory");
 
-	tcase_add_checked_fixture(memory, memory_install, memory_remove);
+	tcase_add_checked_fixture(memory, test_dir_make, test_dir_remove);
+	tcase_add_checked_fixture(memory, fault_memory_install,
+				  fault_memory_remove);
 	/* Nothing fails there; it saves the time of real syncs. */
 	tcase_add_checked_fixture(memory, fault_install, fault_remove);
-	tcase_set_timeout(memory, 120);
+	tcase_set_timeout(memory, 300);
 	tcase_add_loop_test(
 		memory, failing_allocation_at_open_is_told_and_harmless, 0, 2);
 	tcase_add_loop_test(memory, failing_allocation_loses_and_halves_nothing,
