@@ -89,6 +89,9 @@ static const struct key keys[] = {
 	    "Smallest face looked for, in pixels of the working picture, from "
 	    "12; "
 	    "0 is a tenth of its short side, but 20 at least."),
+	KEY(early_exit, TYPE_BOOL, 0, 0, "false",
+	    "A door's picture is searched from large faces to small ones, and "
+	    "no further than to one that stands out: faster."),
 	KEY(min_inter_eye_px, TYPE_INT, 0, 1000, "16",
 	    "Smallest distance between the eyes that is accepted, in pixels."),
 	KEY(quality_min, TYPE_INT, 0, 50, "3",

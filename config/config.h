@@ -41,6 +41,7 @@ struct config {
 	bool jpeg_strict;	     /* default false */
 	bool picture_planes;	     /* default false */
 	int64_t min_face_px;	     /* 12 .. 1000; 0: by picture */
+	bool early_exit;	     /* default false */
 	int64_t min_inter_eye_px; /* full-size pixels, 0 .. 1000, default 16 */
 	int64_t quality_min;	  /* percent, 0 .. 50, default 3 */
 	int64_t enrol_sharpness_min, enrol_exposure_min; /* 0 .. 100 */

@@ -283,8 +283,9 @@ static void sort_by_area(struct face *f, size_t n)
 	}
 }
 
-enum status engine_detect(struct engine *e, unsigned slot, struct face *faces,
-			  size_t cap, size_t *count, struct errinfo *err)
+static enum status detect(struct engine *e, unsigned slot, enum mtcnn_goal goal,
+			  struct face *faces, size_t cap, size_t *count,
+			  struct errinfo *err)
 {
 	struct worker *w = &e->worker[slot];
 	uint64_t start = e->now_us();
@@ -296,8 +297,8 @@ enum status engine_detect(struct engine *e, unsigned slot, struct face *faces,
 	if (!w->has_picture)
 		return err_set(err, ST_INTERNAL, "no picture");
 	/* All are found before the largest are chosen. */
-	st = mtcnn_run(&e->mtcnn, &w->pool, &w->picture, all, ENGINE_FACES_MAX,
-		       &n, err);
+	st = mtcnn_run(&e->mtcnn, &w->pool, &w->picture, goal, all,
+		       ENGINE_FACES_MAX, &n, err);
 	if (st == ST_OK) {
 		for (size_t i = 0; i < n; i++)
 			scale_face(&w->info, &all[i]);
@@ -307,6 +308,19 @@ enum status engine_detect(struct engine *e, unsigned slot, struct face *faces,
 	}
 	w->receipt.detect_us += e->now_us() - start;
 	return st;
+}
+
+enum status engine_detect(struct engine *e, unsigned slot, struct face *faces,
+			  size_t cap, size_t *count, struct errinfo *err)
+{
+	return detect(e, slot, MTCNN_ALL, faces, cap, count, err);
+}
+
+enum status engine_detect_largest(struct engine *e, unsigned slot,
+				  struct face *faces, size_t cap, size_t *count,
+				  struct errinfo *err)
+{
+	return detect(e, slot, MTCNN_LARGEST, faces, cap, count, err);
 }
 
 _Static_assert(ENGINE_CROP_PX == ALIGN_SIDE_PX &&

@@ -21,7 +21,10 @@ enum status picture_next(struct request *r, unsigned slot, struct picture *p)
 
 	if (st == ST_OK)
 		st = engine_decode(e, slot, &src, &p->info, &r->err);
-	if (st == ST_OK)
+	if (st == ST_OK && p->for_door && r->srv->cfg.early_exit)
+		st = engine_detect_largest(e, slot, p->faces, ENGINE_FACES_MAX,
+					   &p->face_count, &r->err);
+	else if (st == ST_OK)
 		st = engine_detect(e, slot, p->faces, ENGINE_FACES_MAX,
 				   &p->face_count, &r->err);
 	engine_receipt(e, slot, &p->receipt);

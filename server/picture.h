@@ -18,13 +18,15 @@ struct picture {
 	float quality;		       /* of the template, 0 to 100 */
 	struct facequality parts;      /* of faces[0], after picture_embed */
 	struct engine_receipt receipt;
+	bool for_door; /* the caller's: the largest face is all it needs */
 };
 
 /* Begins the request on the engine slot. */
 void picture_begin(struct request *r, unsigned slot);
 
 /* Waits for the next picture of the upload, decodes it and finds its faces,
- * largest first. ST_END when there is none. */
+ * largest first; with the key early_exit and for_door, those alone that
+ * engine_detect_largest promises. ST_END when there is none. */
 enum status picture_next(struct request *r, unsigned slot,
 			 struct picture *p) MUST_CHECK;
 

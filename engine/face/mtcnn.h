@@ -37,10 +37,17 @@ enum status mtcnn_open(struct mtcnn *d, const struct model *m,
 		       const struct k_table *k, unsigned min_face_px,
 		       struct errinfo *err) MUST_CHECK;
 
+/* Every face; or the largest one and what else is found on the way to it: the
+ * search ends when a face of confidence 0.95 is the largest so far, and wider
+ * than what the finer levels of the pyramid are for. Where there is none such
+ * it finds every face, the same bits. */
+enum mtcnn_goal { MTCNN_ALL, MTCNN_LARGEST };
+
 /* Finds up to cap faces in the picture, in its own pixels, in order of
  * falling confidence. inter_eye_px is filled in too. */
 enum status mtcnn_run(const struct mtcnn *d, struct arena *pool,
-		      const struct image *img, struct face *faces, size_t cap,
-		      size_t *count, struct errinfo *err) MUST_CHECK;
+		      const struct image *img, enum mtcnn_goal goal,
+		      struct face *faces, size_t cap, size_t *count,
+		      struct errinfo *err) MUST_CHECK;
 
 #endif

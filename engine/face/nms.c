@@ -4,7 +4,8 @@
 #include <stdbool.h>
 
 /* A total order: candidates of equal score in the order of their place, so
- * that it does not matter in which strip they were found. */
+ * that it does not matter in which strip, or on which level first, they were
+ * found. */
 static bool before(const struct candidate *c, uint16_t a, uint16_t b)
 {
 	if (c[a].score > c[b].score || c[a].score < c[b].score)
@@ -13,6 +14,8 @@ static bool before(const struct candidate *c, uint16_t a, uint16_t b)
 		return c[a].y1 < c[b].y1;
 	if (c[a].x1 < c[b].x1 || c[a].x1 > c[b].x1)
 		return c[a].x1 < c[b].x1;
+	if (c[a].x2 < c[b].x2 || c[a].x2 > c[b].x2)
+		return c[a].x2 < c[b].x2;
 	return a < b;
 }
 

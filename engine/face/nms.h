@@ -17,7 +17,7 @@ enum nms_measure {
 	NMS_MINIMUM /* intersection over the smaller, sizes counted inclusive */
 };
 
-/* Sorts the candidates by falling score (equal scores keep their order) and
+/* Sorts the candidates by falling score (equal scores by their place) and
  * keeps those that overlap no better one by more than limit. Returns how many
  * stay, at the front. order is scratch for n indices. */
 size_t nms_run(struct candidate *c, size_t n, float limit,

@@ -105,7 +105,7 @@ void handle_identify(struct request *r, unsigned slot)
 			     .match_us = -1 };
 	struct db_person best;
 	struct db_door door;
-	struct picture p = { 0 };
+	struct picture p = { .for_door = true };
 	const char *group = NULL;
 	int64_t top = 1;
 	enum status st = picture_only(r, slot, &p);

@@ -42,7 +42,7 @@ void handle_verify(struct request *r, unsigned slot)
 			     .match_us = -1 };
 	struct db_person person;
 	struct db_door door;
-	struct picture p = { 0 };
+	struct picture p = { .for_door = true };
 	const char *person_id;
 	enum status st = picture_only(r, slot, &p);
 

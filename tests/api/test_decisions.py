@@ -339,5 +339,47 @@ class Quality(unittest.TestCase):
         self.assertEqual(told[0], self.enrolled)
 
 
+class EarlyExit(unittest.TestCase):
+    """Doors' pictures searched from large faces to small ones."""
+
+    @classmethod
+    def setUpClass(cls):
+        # So small that most of the time goes into faces that nobody has.
+        cls.d = Daemon(early_exit="true", min_face_px=12)
+        assert cls.d.post("/enroll?person_id=a", small_face(A1)).status == 201
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.d.__exit__()
+
+    def cost(self, d, route):
+        """The answer to a picture, and the processor time of the second of two."""
+        for _ in range(2):
+            before = d.cpu_seconds()
+            answer = d.post(route, face(A2)).json
+        return answer, d.cpu_seconds() - before
+
+    def test_a_door_decides_the_same_for_less(self):
+        with Daemon(min_face_px=12) as plain:
+            plain.post("/enroll?person_id=a", small_face(A1))
+            for route in ("/verify?person_id=a", "/identify"):
+                (a, dear), (b, cheap) = self.cost(plain, route), self.cost(self.d, route)
+                self.assertEqual(b["decision"], "allow")
+                for key in ("decision", "reason", "score", "face", "quality", "pool_peak_bytes"):
+                    self.assertEqual(a[key], b[key], key)
+                self.assertLess(cheap, dear / 2, route)
+
+    def test_other_routes_look_for_every_face(self):
+        cheap = self.cost(self.d, "/verify?person_id=a")[1]
+        for route in ("/detect", "/enroll?person_id=b&duplicate=allow"):
+            self.assertGreater(self.cost(self.d, route)[1], 2 * cheap, route)
+
+    def test_two_people_are_still_several_faces(self):
+        both = made(A1, 1000, 600, "twice", "noise=0")
+        for route in ("/verify?person_id=a", "/identify"):
+            j = self.d.post(route, both).json
+            self.assertEqual((j["decision"], j["reason"]), ("deny", "several_faces"))
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -60,7 +60,11 @@ static int comes_first(const struct candidate *a, const struct candidate *b)
 {
 	if (a->score > b->score || a->score < b->score)
 		return a->score > b->score;
-	return a->y1 < b->y1 || (!(a->y1 > b->y1) && a->x1 < b->x1);
+	if (a->y1 < b->y1 || a->y1 > b->y1)
+		return a->y1 < b->y1;
+	if (a->x1 < b->x1 || a->x1 > b->x1)
+		return a->x1 < b->x1;
+	return a->x2 < b->x2;
 }
 
 START_TEST(suppression_of_many_equals_the_plain_definition)
