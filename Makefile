@@ -18,6 +18,7 @@ help:
 	@echo "make soak    an hour of mixed traffic, every answer checked"
 	@echo "make bench-arm   count the engine's instructions on ARM"
 	@echo "make size    build for size, report the programs' bytes"
+	@echo "make static  programs for gateways without Debian's libraries, without TLS"
 	@echo "make deb     the Debian package of this machine's release"
 	@echo "make fmt     format the C sources"
 	@echo "make run     build and run the daemon"
@@ -90,6 +91,9 @@ size:
 	size build-minsize/*.stripped
 	wc -c build-minsize/*.stripped
 
+static:
+	.ci/static
+
 deb:
 	$(CMAKE) -B $(BUILD) -DFACEGATE_TESTS=OFF -DCMAKE_INSTALL_PREFIX=/usr
 	cmake --build $(BUILD) -j $(JOBS)
@@ -104,4 +108,4 @@ run:
 clean:
 	rm -rf build build-*
 
-.PHONY: help build tests-built quick test endure soak asan coverage tsan fuzz bench bench-levels bench-arm size deb fmt run clean
+.PHONY: help build tests-built quick test endure soak asan coverage tsan fuzz bench bench-levels bench-arm size static deb fmt run clean

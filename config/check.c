@@ -11,8 +11,34 @@ static bool is_set(const char *text)
 	return text[0] != '\0';
 }
 
+/* Static programs are built without it. */
+#ifdef FACEGATE_NO_TLS
+static const bool speaks_tls = false;
+#else
+static const bool speaks_tls = true;
+#endif
+
+static bool is_https(const char *url)
+{
+	return strncmp(url, "https://", 8) == 0;
+}
+
+/* NULL when TLS is asked for by no key. */
+static const char *key_for_tls(const struct config *cfg)
+{
+	return is_set(cfg->tls_cert)	    ? "tls_cert"
+	       : is_set(cfg->tls_key)	    ? "tls_key"
+	       : is_https(cfg->webhook_url) ? "webhook_url"
+	       : cfg->mqtt_tls		    ? "mqtt_tls"
+					    : NULL;
+}
+
 static enum status check_tls(const struct config *cfg, struct errinfo *err)
 {
+	if (!speaks_tls && key_for_tls(cfg) != NULL)
+		return err_set(err, ST_BAD_CONFIG,
+			       "%s: this build speaks no TLS",
+			       key_for_tls(cfg));
 	if (is_set(cfg->tls_cert) != is_set(cfg->tls_key))
 		return err_set(err, ST_BAD_CONFIG,
 			       "tls_cert and tls_key go together");
@@ -30,7 +56,7 @@ static enum status check_tls(const struct config *cfg, struct errinfo *err)
 static enum status check_events(const struct config *cfg, struct errinfo *err)
 {
 	bool url_ok = strncmp(cfg->webhook_url, "http://", 7) == 0 ||
-		      strncmp(cfg->webhook_url, "https://", 8) == 0;
+		      is_https(cfg->webhook_url);
 
 	if (is_set(cfg->webhook_url) && !url_ok)
 		return err_set(err, ST_BAD_CONFIG,

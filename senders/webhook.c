@@ -57,24 +57,28 @@ static CURLcode set_options(struct webhook *w)
 {
 	CURL *c = w->curl;
 	const char *ca = w->cfg.webhook_ca_file;
+	bool tls = strncmp(w->cfg.webhook_url, "https:", 6) == 0;
 	CURLcode rc = CURLE_OK;
 
 	/* The first failure of many; none of them costs anything. */
 #define SET(option, value)                                                     \
 	rc = rc == CURLE_OK ? curl_easy_setopt(c, option, value) : rc
 	SET(CURLOPT_URL, w->cfg.webhook_url);
-	SET(CURLOPT_PROTOCOLS_STR, "http,https");
+	SET(CURLOPT_PROTOCOLS_STR, tls ? "https" : "http");
 	SET(CURLOPT_FOLLOWLOCATION, 0L);
 	SET(CURLOPT_PROXY, "");
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	SET(CURLOPT_CAINFO, *ca ? ca : CERTIFICATE);
 	SET(CURLOPT_NOSIGNAL, 1L);
 	SET(CURLOPT_BUFFERSIZE, 1024L);
 	SET(CURLOPT_USERAGENT, "facegate/" FACEGATE_VERSION);
 	SET(CURLOPT_WRITEFUNCTION, read_past);
 	SET(CURLOPT_WRITEDATA, w);
 	SET(CURLOPT_ERRORBUFFER, w->error);
+	/* A libcurl without TLS takes none of it, not even the name above. */
+	if (tls) {
+		SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+		SET(CURLOPT_CAINFO, *ca ? ca : CERTIFICATE);
+	}
 #undef SET
 	return rc;
 }

@@ -21,7 +21,7 @@ static int socket_of(struct MHD_Connection *c)
 }
 
 /* NULL without TLS. */
-static gnutls_session_t session_of(struct MHD_Connection *c)
+static struct gnutls_session_int *session_of(struct MHD_Connection *c)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
 		c, MHD_CONNECTION_INFO_GNUTLS_SESSION);
@@ -41,7 +41,7 @@ struct deadline *connection_deadline(struct MHD_Connection *c)
 bool connection_fingerprint(struct MHD_Connection *c,
 			    uint8_t out[TLS_FINGERPRINT_BYTES])
 {
-	gnutls_session_t session = session_of(c);
+	struct gnutls_session_int *session = session_of(c);
 
 	return session != NULL && tls_fingerprint(session, out);
 }
@@ -92,15 +92,15 @@ void connection_end_endless(struct MHD_Connection *c)
 		"Content-Length: 95\r\n\r\n"
 		"{\"type\":\"/errors/body-too-large\",\"title\":\"Body too "
 		"large\",\"status\":413,\"code\":\"body_too_large\"}";
-	gnutls_session_t session = session_of(c);
+	struct gnutls_session_int *session = session_of(c);
 	int fd = socket_of(c);
-	ssize_t sent;
+	bool sent;
 
 	if (session != NULL)
-		sent = gnutls_record_send(session, text, sizeof(text) - 1);
+		sent = tls_send(session, text, sizeof(text) - 1);
 	else
 		sent = send(fd, text, sizeof(text) - 1,
-			    MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (sent > 0)
+			    MSG_DONTWAIT | MSG_NOSIGNAL) > 0;
+	if (sent)
 		shutdown(fd, SHUT_WR);
 }

@@ -2,6 +2,7 @@
 
 #include <gnutls/abstract.h>
 #include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -422,6 +423,11 @@ bool tls_fingerprint(gnutls_session_t session,
 	return list != NULL && count > 0 &&
 	       gnutls_hash_fast(GNUTLS_DIG_SHA256, list[0].data, list[0].size,
 				out) == 0;
+}
+
+bool tls_send(gnutls_session_t session, const char *data, size_t n)
+{
+	return gnutls_record_send(session, data, n) > 0;
 }
 
 /* ---- files of the tool ---- */

@@ -6,11 +6,13 @@
  * until the last connection that began with them is gone.
  *
  * Threads: tls_open, tls_refresh and tls_close belong to one thread, the rest
- * to the network thread. */
+ * to the network thread.
+ *
+ * A build without TLS has notls.c in place of tls.c: there is none to speak,
+ * and no certificate can be read. */
 #ifndef FACEGATE_TLS_H
 #define FACEGATE_TLS_H
 
-#include <gnutls/gnutls.h>
 #include <microhttpd.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,6 +21,7 @@
 
 struct tls;
 struct tls_creds;
+struct gnutls_session_int; /* what GnuTLS calls gnutls_session_t points to it */
 
 #define TLS_FINGERPRINT_BYTES 32 /* SHA-256 of a certificate as DER */
 #define TLS_PIN_CHARS	      52 /* "sha256//" and base64 */
@@ -47,13 +50,16 @@ struct MHD_OptionItem *tls_options(const struct tls *t);
 
 /* Gives a new session the credentials in force, before its handshake. To be
  * given back with tls_detach when the session is gone. */
-struct tls_creds *tls_attach(struct tls *t, gnutls_session_t session);
+struct tls_creds *tls_attach(struct tls *t, struct gnutls_session_int *session);
 void tls_detach(struct tls *t, struct tls_creds *c); /* NULL is fine */
 
 /* The client's certificate, which the handshake has verified. False when it
  * sent none. */
-bool tls_fingerprint(gnutls_session_t session,
+bool tls_fingerprint(struct gnutls_session_int *session,
 		     uint8_t out[TLS_FINGERPRINT_BYTES]);
+
+/* Sends bytes past the library. True when at least one is on its way. */
+bool tls_send(struct gnutls_session_int *session, const char *data, size_t n);
 
 /* The fingerprint of the first certificate of a PEM file. ST_BAD_CONFIG when
  * there is none. */
