@@ -75,12 +75,15 @@ static void sum_columns(const struct shrink *s, long top, long bottom,
 {
 	uint32_t n = (uint32_t)(right - left);
 	uint8_t row[PIECE * IMAGE_CHANNELS];
+	/* Rows of planes are made one by one. */
+	long at_once = s->img->rgb != NULL ? max_long(bottom - top, 1) : 1;
 
 	memset(s->sums, 0, n * IMAGE_CHANNELS * sizeof(*s->sums));
-	for (long i = top; i < bottom; i++)
-		s->k->add_row_u8(
+	for (long i = top; i < bottom; i += at_once)
+		s->k->add_rows_u8(
 			s->sums,
 			image_row(s->img, (uint32_t)left, (uint32_t)i, n, row),
+			s->img->stride_bytes, (size_t)at_once,
 			n * IMAGE_CHANNELS);
 }
 

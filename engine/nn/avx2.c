@@ -372,20 +372,48 @@ void k_dot_rows_s8_avx2(const int8_t (*rows)[TEMPLATE_DIM],
 	}
 }
 
-void k_add_row_u8_avx2(uint32_t *sums, const uint8_t *row, size_t n)
+INLINE __m256i load16_u8(const uint8_t *p)
+{
+	return _mm256_cvtepu8_epi16(
+		_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+
+INLINE void add_to(uint32_t *sums, __m128i v)
+{
+	__m256i *s = (__m256i *)(void *)sums;
+
+	_mm256_storeu_si256(s, _mm256_add_epi32(_mm256_loadu_si256(s),
+						_mm256_cvtepu16_epi32(v)));
+}
+
+/* At most K_ROWS_U16 rows. */
+static void add_few_rows(uint32_t *sums, const uint8_t *rows, size_t step,
+			 size_t count, size_t n)
 {
 	size_t i = 0;
 
-	for (; i + 8 <= n; i += 8) {
-		__m256i v = _mm256_cvtepu8_epi32(_mm_loadl_epi64(
-			(const __m128i *)(const void *)(row + i)));
-		__m256i *s = (__m256i *)(void *)(sums + i);
+	for (; i + 16 <= n; i += 16) {
+		const uint8_t *row = rows + i;
+		__m256i sum = _mm256_setzero_si256();
 
-		_mm256_storeu_si256(s,
-				    _mm256_add_epi32(_mm256_loadu_si256(s), v));
+		for (size_t r = 0; r < count; r++, row += step)
+			sum = _mm256_add_epi16(sum, load16_u8(row));
+		add_to(sums + i, _mm256_castsi256_si128(sum));
+		add_to(sums + i + 8, _mm256_extracti128_si256(sum, 1));
 	}
 	for (; i < n; i++)
-		sums[i] += row[i];
+		for (size_t r = 0; r < count; r++)
+			sums[i] += rows[r * step + i];
+}
+
+void k_add_rows_u8_avx2(uint32_t *sums, const uint8_t *rows, size_t step,
+			size_t count, size_t n)
+{
+	for (; count > K_ROWS_U16; count -= K_ROWS_U16) {
+		add_few_rows(sums, rows, step, K_ROWS_U16, n);
+		rows += K_ROWS_U16 * step;
+	}
+	add_few_rows(sums, rows, step, count, n);
 }
 
 const struct k_table k_table_avx2 = {
@@ -397,5 +425,5 @@ const struct k_table k_table_avx2 = {
 	.maxpool_s16 = k_maxpool_s16_avx2,
 	.maxpool_f32 = k_maxpool_f32_avx2,
 	.dot_rows_s8 = k_dot_rows_s8_avx2,
-	.add_row_u8 = k_add_row_u8_avx2,
+	.add_rows_u8 = k_add_rows_u8_avx2,
 };

@@ -86,5 +86,5 @@ const struct k_table k_table_avxvnni = {
 	.maxpool_s16 = k_maxpool_s16_avx2,
 	.maxpool_f32 = k_maxpool_f32_avx2,
 	.dot_rows_s8 = k_dot_rows_s8_avx2,
-	.add_row_u8 = k_add_row_u8_avx2,
+	.add_rows_u8 = k_add_rows_u8_avx2,
 };

@@ -103,5 +103,5 @@ const struct k_table k_table_dotprod = {
 	.maxpool_s16 = k_maxpool_s16_neon,
 	.maxpool_f32 = k_maxpool_f32_neon,
 	.dot_rows_s8 = dot_rows_s8,
-	.add_row_u8 = k_add_row_u8_neon,
+	.add_rows_u8 = k_add_rows_u8_neon,
 };

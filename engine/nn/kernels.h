@@ -93,8 +93,9 @@ struct k_table {
 	void (*dot_rows_s8)(const int8_t (*rows)[TEMPLATE_DIM],
 			    const int8_t probe[TEMPLATE_DIM], size_t n,
 			    int32_t *sums);
-	/* sums[i] += row[i], i < n. */
-	void (*add_row_u8)(uint32_t *sums, const uint8_t *row, size_t n);
+	/* sums[i] += rows[r * step + i] for each of r < count, i < n. */
+	void (*add_rows_u8)(uint32_t *sums, const uint8_t *rows, size_t step,
+			    size_t count, size_t n);
 };
 
 /* The best level this processor has, or the one named (NULL: best). Returns

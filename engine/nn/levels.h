@@ -20,7 +20,8 @@ void k_maxpool_f32_avx2(const float *const *taps, size_t tap_count,
 void k_dot_rows_s8_avx2(const int8_t (*rows)[TEMPLATE_DIM],
 			const int8_t probe[TEMPLATE_DIM], size_t n,
 			int32_t *sums);
-void k_add_row_u8_avx2(uint32_t *sums, const uint8_t *row, size_t n);
+void k_add_rows_u8_avx2(uint32_t *sums, const uint8_t *rows, size_t step,
+			size_t count, size_t n);
 
 /* What the level above NEON takes over unchanged. */
 void k_gemm_s16_neon(const struct k_gemm *g);
@@ -30,7 +31,11 @@ void k_maxpool_s16_neon(const int16_t *const *taps, size_t tap_count,
 			size_t channels, int16_t *out);
 void k_maxpool_f32_neon(const float *const *taps, size_t tap_count,
 			size_t channels, float *out);
-void k_add_row_u8_neon(uint32_t *sums, const uint8_t *row, size_t n);
+void k_add_rows_u8_neon(uint32_t *sums, const uint8_t *rows, size_t step,
+			size_t count, size_t n);
+
+/* Rows of bytes whose sums fit in 16 bits. */
+#define K_ROWS_U16 257
 
 /* Asks the memory for the n templates that a scan reaches 8 KiB after these, in
  * their order: what processors fetch ahead by themselves ends with the page. A

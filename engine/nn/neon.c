@@ -356,20 +356,35 @@ static void dot_rows_s8(const int8_t (*rows)[TEMPLATE_DIM],
 	}
 }
 
-void k_add_row_u8_neon(uint32_t *sums, const uint8_t *row, size_t n)
+/* At most K_ROWS_U16 rows. */
+static void add_few_rows(uint32_t *sums, const uint8_t *rows, size_t step,
+			 size_t count, size_t n)
 {
 	size_t i = 0;
 
 	for (; i + 8 <= n; i += 8) {
-		uint16x8_t v = vmovl_u8(vld1_u8(row + i));
+		uint16x8_t sum = vdupq_n_u16(0);
 
+		for (size_t r = 0; r < count; r++)
+			sum = vaddw_u8(sum, vld1_u8(rows + r * step + i));
 		vst1q_u32(sums + i,
-			  vaddw_u16(vld1q_u32(sums + i), vget_low_u16(v)));
-		vst1q_u32(sums + i + 4,
-			  vaddw_u16(vld1q_u32(sums + i + 4), vget_high_u16(v)));
+			  vaddw_u16(vld1q_u32(sums + i), vget_low_u16(sum)));
+		vst1q_u32(sums + i + 4, vaddw_u16(vld1q_u32(sums + i + 4),
+						  vget_high_u16(sum)));
 	}
 	for (; i < n; i++)
-		sums[i] += row[i];
+		for (size_t r = 0; r < count; r++)
+			sums[i] += rows[r * step + i];
+}
+
+void k_add_rows_u8_neon(uint32_t *sums, const uint8_t *rows, size_t step,
+			size_t count, size_t n)
+{
+	for (; count > K_ROWS_U16; count -= K_ROWS_U16) {
+		add_few_rows(sums, rows, step, K_ROWS_U16, n);
+		rows += K_ROWS_U16 * step;
+	}
+	add_few_rows(sums, rows, step, count, n);
 }
 
 const struct k_table k_table_neon = {
@@ -381,5 +396,5 @@ const struct k_table k_table_neon = {
 	.maxpool_s16 = k_maxpool_s16_neon,
 	.maxpool_f32 = k_maxpool_f32_neon,
 	.dot_rows_s8 = dot_rows_s8,
-	.add_row_u8 = k_add_row_u8_neon,
+	.add_rows_u8 = k_add_rows_u8_neon,
 };

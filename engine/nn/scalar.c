@@ -198,10 +198,12 @@ static void dot_rows_s8(const int8_t (*rows)[TEMPLATE_DIM],
 	}
 }
 
-static void add_row_u8(uint32_t *sums, const uint8_t *row, size_t n)
+static void add_rows_u8(uint32_t *sums, const uint8_t *rows, size_t step,
+			size_t count, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		sums[i] += row[i];
+	for (size_t r = 0; r < count; r++, rows += step)
+		for (size_t i = 0; i < n; i++)
+			sums[i] += rows[i];
 }
 
 const struct k_table k_table_scalar = {
@@ -213,5 +215,5 @@ const struct k_table k_table_scalar = {
 	.maxpool_s16 = maxpool_s16,
 	.maxpool_f32 = maxpool_f32,
 	.dot_rows_s8 = dot_rows_s8,
-	.add_row_u8 = add_row_u8,
+	.add_rows_u8 = add_rows_u8,
 };

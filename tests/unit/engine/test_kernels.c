@@ -311,12 +311,30 @@ static void compare_small(const struct k_table *level)
 	k_table_scalar.maxpool_s16(at, taps, n, (int16_t *)(void *)want.p);
 	level->maxpool_s16(at, taps, n, (int16_t *)(void *)got.p);
 	ck_assert_mem_eq(got.p, want.p, n * 2);
-	memcpy(got.p, want.p, n * 4);
-	k_table_scalar.add_row_u8((uint32_t *)(void *)want.p, in[0].p, n);
-	level->add_row_u8((uint32_t *)(void *)got.p, in[0].p, n);
-	ck_assert_mem_eq(got.p, want.p, n * 4);
 	for (size_t t = 0; t < taps; t++)
 		drop(in[t]);
+	drop(got);
+	drop(want);
+}
+
+/* Of bytes that are all 255, more rows than sums of 16 bits hold. */
+static void compare_add_rows(const struct k_table *level)
+{
+	size_t n = between(1, 90), step = n + between(0, 20);
+	size_t count = between(0, 20) == 0 ? between(200, 600) : between(0, 9);
+	size_t bytes = count == 0 ? 0 : (count - 1) * step + n;
+	struct guarded rows = guard(bytes);
+	struct guarded got = guard(n * 4), want = guard(n * 4);
+
+	if (count > 9)
+		memset(rows.p, 255, bytes);
+	memcpy(got.p, want.p, n * 4);
+	k_table_scalar.add_rows_u8((uint32_t *)(void *)want.p, rows.p, step,
+				   count, n);
+	level->add_rows_u8((uint32_t *)(void *)got.p, rows.p, step, count, n);
+	ck_assert_msg(memcmp(got.p, want.p, n * 4) == 0,
+		      "%s add_rows: %zu rows of %zu", level->name, count, n);
+	drop(rows);
 	drop(got);
 	drop(want);
 }
@@ -366,6 +384,7 @@ START_TEST(every_level_equals_scalar_bit_for_bit)
 			compare_f32(levels[i]);
 			compare_depthwise(levels[i]);
 			compare_small(levels[i]);
+			compare_add_rows(levels[i]);
 			compare_dot_rows(levels[i]);
 		}
 }
