@@ -5,7 +5,7 @@
 #include "srv.h"
 #include "reply.h"
 
-_Static_assert(FACE_CROP_BYTES == ENGINE_CROP_PX * ENGINE_CROP_PX * 3,
+_Static_assert(FACE_CROP_BYTES / 3 == ENGINE_CROP_PX * ENGINE_CROP_PX,
 	       "a crop is what the embedder sees");
 
 void picture_begin(struct request *r, unsigned slot)
