@@ -235,41 +235,27 @@ done:
 	return st;
 }
 
-/* The ends and the rows between them are read as of one moment. */
-static enum status begin(struct db *db, struct errinfo *err)
-{
-	pthread_mutex_lock(&db->read_lock);
-	return db_exec(db->reader, "BEGIN", "Reading the audit log", err);
-}
-
-static void end(struct db *db)
-{
-	if (!sqlite3_get_autocommit(db->reader))
-		(void)sqlite3_exec(db->reader, "COMMIT", NULL, NULL, NULL);
-	pthread_mutex_unlock(&db->read_lock);
-}
-
 enum status db_audit_verify(struct db *db, const struct db_audit_anchor *anchor,
 			    struct db_audit_report *out, struct errinfo *err)
 {
-	enum status st = begin(db, err);
+	enum status st = db_read_begin(db, "Reading the audit log", err);
 
 	if (st == ST_OK)
 		st = verify(db, anchor, out, err);
-	end(db);
+	db_read_end(db);
 	return st;
 }
 
 enum status db_audit_step(struct db *db, struct db_audit_report *out,
 			  bool *through, struct errinfo *err)
 {
-	enum status st = begin(db, err);
+	enum status st = db_read_begin(db, "Reading the audit log", err);
 
 	*through = false;
 	if (st == ST_OK)
 		st = step(db, out, through, err);
 	db->audit_begun = st == ST_OK && !*through;
-	end(db);
+	db_read_end(db);
 	if (st == ST_OK && *through)
 		db->audit_broken_at = out->broken_at;
 	return st;

@@ -371,6 +371,11 @@ enum status db_crop_add(struct db *db, int64_t person_key,
  * One that does not decrypt is left as it is. */
 enum status db_reseal_crop(struct db *db, int64_t *at, bool *end,
 			   struct errinfo *err) MUST_CHECK;
+/* What is read between them is as of one moment, and nobody else reads.
+ * db_read_end must follow in every case. what as for db_fail. */
+enum status db_read_begin(struct db *db, const char *what,
+			  struct errinfo *err) MUST_CHECK;
+void db_read_end(struct db *db);
 /* Ends the use of a statement, whatever state it is in. */
 void db_reset(sqlite3_stmt *s);
 int db_bind_text(sqlite3_stmt *s, int at, const char *text);

@@ -64,6 +64,19 @@ enum status db_fail_to_open(sqlite3 *conn, int rc, const char *what,
 	return db_fail(conn, rc, what, err);
 }
 
+enum status db_read_begin(struct db *db, const char *what, struct errinfo *err)
+{
+	pthread_mutex_lock(&db->read_lock);
+	return db_exec(db->reader, "BEGIN", what, err);
+}
+
+void db_read_end(struct db *db)
+{
+	if (!sqlite3_get_autocommit(db->reader))
+		(void)sqlite3_exec(db->reader, "COMMIT", NULL, NULL, NULL);
+	pthread_mutex_unlock(&db->read_lock);
+}
+
 void db_reset(sqlite3_stmt *s)
 {
 	/* Reset repeats the failure of the last step, which was handled. */

@@ -84,13 +84,10 @@ enum status db_export(struct db *db, const char *person_id,
 	bool more = true;
 
 	while (st == ST_OK && more) {
-		pthread_mutex_lock(&db->read_lock);
-		st = db_exec(db->reader, "BEGIN", "Reading the people", err);
+		st = db_read_begin(db, "Reading the people", err);
 		if (st == ST_OK)
 			st = export_one(db, person_id, after, to, &more, err);
-		if (!sqlite3_get_autocommit(db->reader))
-			(void)!db_exec(db->reader, "COMMIT", "Reading", NULL);
-		pthread_mutex_unlock(&db->read_lock);
+		db_read_end(db);
 	}
 	return st;
 }
