@@ -1,7 +1,6 @@
 #include "clientbody.h"
 
 #include <stdio.h>
-#include <sys/random.h>
 
 #include "keystore.h"
 
@@ -32,8 +31,9 @@ enum status clientbody_make(const struct client_request *q,
 			    struct clientbody *out, struct errinfo *err)
 {
 	FILE *f;
-	uint8_t random[16];
+	uint8_t random[16] = { 0 };
 	char boundary[2 * sizeof(random) + 1];
+	enum status st = ST_OK;
 	bool ok = true;
 
 	*out = (struct clientbody){ NULL, 0, "" };
@@ -47,8 +47,7 @@ enum status clientbody_make(const struct client_request *q,
 		snprintf(out->type, sizeof(out->type),
 			 "Content-Type: application/json");
 	} else {
-		ok = getrandom(random, sizeof(random), 0) ==
-		     (ssize_t)sizeof(random);
+		st = keystore_random(random, sizeof(random), err);
 		keystore_to_hex(random, sizeof(random), boundary);
 		write_form(f, q, boundary);
 		snprintf(out->type, sizeof(out->type),
@@ -57,6 +56,7 @@ enum status clientbody_make(const struct client_request *q,
 	}
 	ok &= ferror(f) == 0;
 	ok &= fclose(f) == 0;
-	return ok ? ST_OK
-		  : err_set(err, ST_NO_MEMORY, "no memory for the request");
+	if (st == ST_OK && !ok)
+		st = err_set(err, ST_NO_MEMORY, "no memory for the request");
+	return st;
 }

@@ -280,15 +280,23 @@ static void end_change(int fd, struct keystore_key *keys)
 	free(keys);
 }
 
+enum status keystore_random(uint8_t *out, size_t n, struct errinfo *err)
+{
+	if (getrandom(out, n, 0) == (ssize_t)n)
+		return ST_OK;
+	return err_set(err, ST_INTERNAL, "no random numbers: %s",
+		       strerror(errno));
+}
+
 static enum status make(struct keystore_key *k, char text[KEY_TEXT_CHARS + 1],
 			struct errinfo *err)
 {
 	uint8_t random[KEY_ID_CHARS / 2 + 32];
 	char secret[2 * 32 + 1];
+	enum status st = keystore_random(random, sizeof(random), err);
 
-	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
-		return err_set(err, ST_INTERNAL, "no random numbers: %s",
-			       strerror(errno));
+	if (st != ST_OK)
+		return st;
 	keystore_to_hex(random, KEY_ID_CHARS / 2, k->id);
 	keystore_to_hex(random + KEY_ID_CHARS / 2, 32, secret);
 	(void)snprintf(text, KEY_TEXT_CHARS + 1, "fg_%s_%s", k->id, secret);

@@ -95,6 +95,9 @@ bool keystore_is(const struct keystore_key *key, const char *text);
 
 /* n bytes as lower-case digits with a NUL, and back; false for other text. */
 void keystore_to_hex(const uint8_t *bytes, size_t n, char *out);
+/* At most 256 random bytes from the system. */
+enum status keystore_random(uint8_t *out, size_t n,
+			    struct errinfo *err) MUST_CHECK;
 bool keystore_from_hex(const char *text, uint8_t *out, size_t n);
 
 #endif

@@ -1,13 +1,11 @@
 #include "signature.h"
 
-#include <errno.h>
 #include <nettle/hmac.h>
 #include <nettle/memops.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/random.h>
 
 #define SCHEME	    "Facegate-HMAC-SHA256 "
 #define HEX_CHARS   (2 * SHA256_DIGEST_SIZE)
@@ -90,15 +88,16 @@ enum status signature_make(const char *key, const char *method,
 	uint8_t secret[KEY_HASH_BYTES], random[NONCE_LEAST];
 	struct signature s = { .time_s = now_s };
 	struct sha256_ctx ctx;
+	enum status st;
 
 	if (strlen(key) != KEY_TEXT_CHARS ||
 	    sscanf(key, "fg_%8[0-9a-f]_", s.id) != 1 ||
 	    strlen(s.id) != KEY_ID_CHARS)
 		return err_set(err, ST_BAD_CONFIG,
 			       "what should sign is no key of facegate's");
-	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
-		return err_set(err, ST_INTERNAL, "no random numbers: %s",
-			       strerror(errno));
+	st = keystore_random(random, sizeof(random), err);
+	if (st != ST_OK)
+		return st;
 	keystore_to_hex(random, sizeof(random), s.nonce);
 	hash(body, n, s.body);
 	hash(key, KEY_TEXT_CHARS, secret);
