@@ -6,15 +6,21 @@
 #include "srv.h"
 
 /* Nobody comes to wait while there is only this model. */
+static void recount_people(struct srv *srv)
+{
+	int64_t n = 0;
+
+	if (srv->other_models && db_people_waiting(srv->db, &n, NULL) == ST_OK)
+		atomic_store(&srv->people_waiting, n);
+}
+
 void enrolment_recount(struct srv *srv)
 {
 	int64_t n = 0, all;
 
-	if (!srv->other_models)
-		return;
-	if (db_people_waiting(srv->db, &n, NULL) == ST_OK)
-		atomic_store(&srv->people_waiting, n);
-	if (db_crops_count(srv->db, engine_info(srv->engine)->model_id, &all,
+	recount_people(srv);
+	if (srv->other_models &&
+	    db_crops_count(srv->db, engine_info(srv->engine)->model_id, &all,
 			   &n, NULL) == ST_OK)
 		atomic_store(&srv->to_reembed, n);
 }
@@ -26,7 +32,7 @@ enum status enrolment_open(struct srv *srv, struct errinfo *err)
 	enum status st = db_templates_foreign(srv->db, model, &templates, err);
 
 	srv->other_models = templates > 0;
-	enrolment_recount(srv);
+	recount_people(srv);
 	if (st == ST_OK)
 		st = reembed_open(srv, err);
 	if (st == ST_OK && templates > 0)
