@@ -26,6 +26,7 @@
 
 #include "engine.h"
 #include "face/gallery_mem.h"
+#include "nn/levels.h"
 
 #define ITEMS_MAX   64
 #define THREADS_MAX 2
@@ -266,10 +267,8 @@ static struct spent read_item(struct task *t, unsigned slot, size_t i)
 	(void)slot;
 	(void)i;
 	for (size_t at = 0; at + 4 <= t->rows.n / sizeof(*p); at += 4) {
-		uintptr_t ahead = (uintptr_t)(p + at) + 8192;
-
-		__builtin_prefetch((const void *)ahead);
-		__builtin_prefetch((const void *)(ahead + 64));
+		/* Four vectors are as long as a template. */
+		k_fetch_rows_ahead((const void *)(p + at), 1);
 		for (size_t k = 0; k < 4; k++)
 			sum[k] += p[at + k];
 	}

@@ -386,7 +386,7 @@ INLINE void add_to(uint32_t *sums, __m128i v)
 						_mm256_cvtepu16_epi32(v)));
 }
 
-/* At most K_ROWS_U16 rows. */
+/* At most K_ROWS_U16 of them. */
 static void add_few_rows(uint32_t *sums, const uint8_t *rows, size_t step,
 			 size_t count, size_t n)
 {
@@ -409,11 +409,7 @@ static void add_few_rows(uint32_t *sums, const uint8_t *rows, size_t step,
 void k_add_rows_u8_avx2(uint32_t *sums, const uint8_t *rows, size_t step,
 			size_t count, size_t n)
 {
-	for (; count > K_ROWS_U16; count -= K_ROWS_U16) {
-		add_few_rows(sums, rows, step, K_ROWS_U16, n);
-		rows += K_ROWS_U16 * step;
-	}
-	add_few_rows(sums, rows, step, count, n);
+	k_add_in_parts(add_few_rows, sums, rows, step, count, n);
 }
 
 const struct k_table k_table_avx2 = {

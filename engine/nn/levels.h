@@ -34,8 +34,21 @@ void k_maxpool_f32_neon(const float *const *taps, size_t tap_count,
 void k_add_rows_u8_neon(uint32_t *sums, const uint8_t *rows, size_t step,
 			size_t count, size_t n);
 
-/* Rows of bytes whose sums fit in 16 bits. */
+/* Rows of bytes whose sums fit in 16 bits; and add_rows_u8 by a function that
+ * takes no more. */
 #define K_ROWS_U16 257
+static inline void k_add_in_parts(void (*add)(uint32_t *sums,
+					      const uint8_t *rows, size_t step,
+					      size_t count, size_t n),
+				  uint32_t *sums, const uint8_t *rows,
+				  size_t step, size_t count, size_t n)
+{
+	for (; count > K_ROWS_U16; count -= K_ROWS_U16) {
+		add(sums, rows, step, K_ROWS_U16, n);
+		rows += K_ROWS_U16 * step;
+	}
+	add(sums, rows, step, count, n);
+}
 
 /* Asks the memory for the n templates that a scan reaches 8 KiB after these, in
  * their order: what processors fetch ahead by themselves ends with the page. A

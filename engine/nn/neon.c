@@ -356,7 +356,7 @@ static void dot_rows_s8(const int8_t (*rows)[TEMPLATE_DIM],
 	}
 }
 
-/* At most K_ROWS_U16 rows. */
+/* At most K_ROWS_U16 of them. */
 static void add_few_rows(uint32_t *sums, const uint8_t *rows, size_t step,
 			 size_t count, size_t n)
 {
@@ -380,11 +380,7 @@ static void add_few_rows(uint32_t *sums, const uint8_t *rows, size_t step,
 void k_add_rows_u8_neon(uint32_t *sums, const uint8_t *rows, size_t step,
 			size_t count, size_t n)
 {
-	for (; count > K_ROWS_U16; count -= K_ROWS_U16) {
-		add_few_rows(sums, rows, step, K_ROWS_U16, n);
-		rows += K_ROWS_U16 * step;
-	}
-	add_few_rows(sums, rows, step, count, n);
+	k_add_in_parts(add_few_rows, sums, rows, step, count, n);
 }
 
 const struct k_table k_table_neon = {
