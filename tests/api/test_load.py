@@ -98,10 +98,12 @@ class Load(unittest.TestCase):
                     pass
                 waiting = []
                 try:
-                    for ask in (verify, *asked):
+                    waiting.append(pool.submit(verify))
+                    # Before the worker has the picture it would answer others.
+                    self.assertTrue(wait_for(lambda: not os.path.exists(hang)))
+                    for ask in asked:
                         waiting.append(pool.submit(ask))
                         self.assertTrue(wait_for(lambda: active(len(waiting))))
-                    self.assertTrue(wait_for(lambda: not os.path.exists(hang)))
                     time.sleep(1.1 * timeout_s)
                 finally:
                     with open(go, "w", encoding="ascii"):
