@@ -44,11 +44,12 @@ endure: tests-built
 	    --timeout 7200 --output-on-failure
 
 asan:
-	$(CMAKE) -B build-asan -DFACEGATE_SANITIZE=address,undefined \
-	    -DFACEGATE_COVERAGE=ON
+	CC=gcc $(CMAKE) -B build-asan -DFACEGATE_TESTS=ON \
+	    -DFACEGATE_SANITIZE=address,undefined -DFACEGATE_COVERAGE=ON
 	cmake --build build-asan -j $(JOBS)
 	find build-asan -name '*.gcda' -delete
-	ctest --test-dir build-asan --output-on-failure -LE check
+	ctest --test-dir build-asan -j $(JOBS) --output-on-failure \
+	    --no-tests=error --no-label-summary -LE check
 
 coverage: asan
 	.ci/coverage build-asan
