@@ -99,13 +99,13 @@ static void measure_pose(const struct face *f, struct facequality *out)
 	double nx = (double)f->landmarks[2][0] - mx;
 	double ny = (double)f->landmarks[2][1] - my;
 	double eyes = fmax(dx * dx + dy * dy, 1e-6);
-	const double degrees = 180 / 3.14159265358979323846;
+	const float degrees = 180 / 3.14159265358979323846f;
 
-	out->roll_deg = (float)(atan2(dy, dx) * degrees);
+	out->roll_deg = atan2f((float)dy, (float)dx) * degrees;
 	/* The nose's way along the line of the eyes, which turning shortens
 	 * just as the distance of the eyes. */
-	out->yaw_deg = (float)(atan((nx * dx + ny * dy) / eyes / NOSE_DEPTH) *
-			       degrees);
+	out->yaw_deg = atanf((float)((nx * dx + ny * dy) / eyes / NOSE_DEPTH)) *
+		       degrees;
 }
 
 /* The share of middle +- half that is within 0 .. limit. */

@@ -6,8 +6,10 @@
 
 json_t *jsonvalue_real(double v, int digits)
 {
-	double unit = pow(10.0, digits);
+	double unit = 1;
 
+	while (digits-- > 0)
+		unit *= 10;
 	return isfinite(v) ? json_real(rint(v * unit) / unit) : json_null();
 }
 
