@@ -8,9 +8,10 @@
 
 #include "bulk.h"
 #include "client.h"
+#include "docvalue.h"
+#include "userid.h"
 
-#define PERSON_CHARS_MAX 64
-#define FIELDS_MAX	 256
+#define FIELDS_MAX 256
 
 static enum status no_memory(struct errinfo *err)
 {
@@ -54,21 +55,18 @@ void bulk_free(struct bulk_plan *plan)
 
 /* ---- folders ---- */
 
-/* The id of a folder or file name: what an id cannot have becomes _. */
-static void id_of(const char *name, char out[PERSON_CHARS_MAX + 1])
+/* The id of a folder or file name: the name, or one made of it. */
+static enum status id_of(const char *name, char out[PERSON_ID_MAX + 1],
+			 struct errinfo *err)
 {
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
-				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "0123456789._:@-";
-	size_t n = 0;
-
-	for (; *name != '\0' && n < PERSON_CHARS_MAX; name++)
-		/* One _ for a letter of several bytes, and for a run. */
-		if (strchr(allowed, *name) != NULL)
-			out[n++] = *name;
-		else if (n == 0 || out[n - 1] != '_')
-			out[n++] = '_';
-	out[n] = '\0';
+	if (docvalue_id_ok(name))
+		(void)snprintf(out, PERSON_ID_MAX + 1, "%s", name);
+	else if (!userid_to_id(name, out))
+		return err_set(err, ST_BAD_CONFIG,
+			       "%.40s is no name of a person: rename it, or "
+			       "use --from-csv",
+			       name);
+	return ST_OK;
 }
 
 /* anna.jpg, anna_2.jpg and anna-3.jpg are of anna. Changes name. */
@@ -90,7 +88,7 @@ static void strip_file_name(char *name)
 static enum status add_file(struct bulk_plan *plan, const FTSENT *f,
 			    struct errinfo *err)
 {
-	char person[PERSON_CHARS_MAX + 1];
+	char person[PERSON_ID_MAX + 1];
 	char *name = strdup(f->fts_level == 1 ? f->fts_name
 					      : f->fts_parent->fts_name);
 	enum status st;
@@ -99,9 +97,10 @@ static enum status add_file(struct bulk_plan *plan, const FTSENT *f,
 		return no_memory(err);
 	if (f->fts_level == 1)
 		strip_file_name(name);
-	id_of(name, person);
-	st = bulk_add(plan, person, strcmp(name, person) ? name : NULL,
-		      f->fts_path, err);
+	st = id_of(name, person, err);
+	if (st == ST_OK)
+		st = bulk_add(plan, person, strcmp(name, person) ? name : NULL,
+			      f->fts_path, err);
 	free(name);
 	return st;
 }

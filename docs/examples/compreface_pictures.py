@@ -4,6 +4,7 @@ person, for facegate enroll --from-folder.
 
 Usage: COMPREFACE_KEY=... compreface_pictures.py http://HOST:8000 FOLDER
 """
+import hashlib
 import json
 import os
 import pathlib
@@ -17,6 +18,14 @@ def get(url):
         return answer.read()
 
 
+def folder_of(subject):
+    """A subject may be any text, a folder may not; no two subjects share one."""
+    name = subject.replace("/", "_").lstrip(".")
+    if name and name == subject:
+        return name
+    return f"{name}-{hashlib.sha256(subject.encode()).hexdigest()[:8]}"
+
+
 def main(server, folder):
     faces = f"{server.rstrip('/')}/api/v1/recognition/faces"
     page, pages, missing = 0, 1, 0
@@ -28,8 +37,7 @@ def main(server, folder):
             if not picture:
                 missing += 1
                 continue
-            # A subject may be any text, a folder may not.
-            person = pathlib.Path(folder, face["subject"].replace("/", "_").lstrip(".") or "_")
+            person = pathlib.Path(folder, folder_of(face["subject"]))
             person.mkdir(parents=True, exist_ok=True)
             end = ".jpg" if picture.startswith(b"\xff\xd8") else ".other"
             (person / (face["image_id"] + end)).write_bytes(picture)

@@ -1,4 +1,5 @@
 """facegate enroll for many people: folders, CSV, the report, a busy daemon."""
+import hashlib
 import http.server
 import json
 import threading
@@ -10,6 +11,11 @@ from daemon import Daemon, add_key, small_face
 from clitool import Case, grey_jpeg, run, run_on_terminal
 
 OBAMA, OBAMA2, BIDEN = (small_face(name) for name in ("obama.jpg", "obama2.jpg", "biden.jpg"))
+
+
+def mark(name):
+    """What follows the id of a name that is no id."""
+    return "-" + hashlib.sha256(name.encode()).hexdigest()[:8]
 
 
 class Bulk(Case):
@@ -43,10 +49,20 @@ class Bulk(Case):
                 "enrolled 3, refused 0, failed 0, done before 0, of 3; see "), done.stdout)
             people = {p["person_id"]: (p["name"], p["templates"])
                       for p in d.get("/people").json["people"]}
-        self.assertEqual(people, {"Barack_Obama": ("Barack Obama", 2), "biden": ("", 1)})
-        self.assertEqual(self.results(), [("Barack_Obama", "1.jpg", "enrolled"),
-                                          ("Barack_Obama", "2.jpg", "enrolled"),
+        barack = "Barack_Obama" + mark("Barack Obama")
+        self.assertEqual(people, {barack: ("Barack Obama", 2), "biden": ("", 1)})
+        self.assertEqual(self.results(), [(barack, "1.jpg", "enrolled"),
+                                          (barack, "2.jpg", "enrolled"),
                                           ("biden", "biden_2.jpeg", "enrolled")])
+
+    def test_names_that_differ_are_different_people_in_every_run(self):
+        with Daemon(min_face_px=60) as d:
+            for name, data in (("李明", OBAMA), ("王芳", BIDEN)):
+                self.picture(f"{name}/a.jpg", data)
+                self.enroll(d, "--from-folder", self.people)
+                (self.people / name / "a.jpg").unlink()
+            people = {p["person_id"]: p["name"] for p in d.get("/people").json["people"]}
+        self.assertEqual(people, {"_" * 6 + mark(name): name for name in ("李明", "王芳")})
 
     def test_bad_pictures_keep_no_other_out_and_are_tried_again(self):
         self.picture("obama/a.jpg", OBAMA)
@@ -164,9 +180,11 @@ class Bulk(Case):
 
     def test_faulty_plans_are_refused_before_anything_is_sent(self):
         self.picture("Zoë/a.jpg", OBAMA)
-        self.picture("Zo_/b.jpg", OBAMA)
+        self.picture(f"Zo__{mark('Zoë')}/b.jpg", OBAMA)
+        long = self.picture(f"long/{129 * 'x'}/a.jpg", OBAMA).parents[1]
         for words, args in (
-                ("would both get the id Zo_", ["--from-folder", self.people]),
+                ("would both get the id Zo__", ["--from-folder", self.people]),
+                ("is no name of a person", ["--from-folder", long]),
                 ("is no folder", ["--from-folder", self.people / "Zoë/a.jpg"]),
                 ("No such file", ["--from-folder", "/nowhere"]),
                 ("/nowhere: No such file", ["--from-csv", "/nowhere"]),
