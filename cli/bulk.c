@@ -1,6 +1,7 @@
 #include "bulk.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@ struct run {
 	struct client *client;
 	struct report *report;
 	struct progress bar;
+	json_t *version; /* of the daemon, once it was asked */
 	size_t enrolled, refused, failed, skipped;
 };
 
@@ -35,10 +37,26 @@ static bool of_picture(enum status st, unsigned http)
 	       http == 422 || http == 408;
 }
 
-/* Sends one picture, again while the daemon is busy. */
+/* Asks the daemon, again while it is busy. */
+static enum status ask(struct run *r, const struct client_request *q,
+		       struct client_reply *reply, struct errinfo *err)
+{
+	enum status st;
+
+	for (int tries = 1;; tries++) {
+		err_clear(err);
+		st = client_send(r->client, q, reply, err);
+		if (reply->http != 503 || tries == TRIES_MAX)
+			return st;
+		sleep(reply->retry_s ? reply->retry_s : 1);
+	}
+}
+
+/* template_id: of what was made of the picture. */
 static enum status send_one(struct run *r, const struct bulk_item *item,
 			    const struct client_file *picture,
-			    struct client_reply *reply, struct errinfo *err)
+			    struct client_reply *reply, int64_t *template_id,
+			    struct errinfo *err)
 {
 	const struct client_param params[] = { { "person_id", item->person },
 					       { "name", item->name },
@@ -50,15 +68,90 @@ static enum status send_one(struct run *r, const struct bulk_item *item,
 					  .params = params,
 					  .pictures = picture,
 					  .picture_count = 1 };
-	enum status st;
+	enum status st = ask(r, &q, reply, err);
 
-	for (int tries = 1;; tries++) {
-		err_clear(err);
-		st = client_send(r->client, &q, reply, err);
-		if (reply->http != 503 || tries == TRIES_MAX)
-			return st;
-		sleep(reply->retry_s ? reply->retry_s : 1);
+	*template_id = json_integer_value(json_object_get(
+		json_array_get(json_object_get(reply->json, "enrolled"), 0),
+		"template_id"));
+	return st;
+}
+
+/* Learns which model the daemon uses, if that is not known yet. */
+static enum status ask_version(struct run *r, struct errinfo *err)
+{
+	const struct client_request q = { .method = "GET", .path = "/version" };
+	struct client_reply reply;
+	enum status st = ST_OK;
+
+	if (r->version == NULL) {
+		st = ask(r, &q, &reply, err);
+		r->version = reply.json;
 	}
+	return st;
+}
+
+/* Whether one of a person's templates is the one with the number, or any if
+ * that is 0, and of the model in use. */
+static bool of_use(const struct run *r, const json_t *templates,
+		   int64_t template_id)
+{
+	const json_t *model = json_object_get(r->version, "model"), *row;
+	size_t i;
+
+	json_array_foreach(templates, i, row)
+	{
+		int64_t id = json_integer_value(
+			json_object_get(row, "template_id"));
+
+		if ((template_id == 0 || id == template_id) &&
+		    json_equal(json_object_get(row, "model"), model))
+			return true;
+	}
+	return false;
+}
+
+/* Whether the person still has what was made of the picture. */
+static enum status look(struct run *r, const char *person, int64_t template_id,
+			bool *there, struct errinfo *err)
+{
+	struct client_param params[] = { { "limit", "100" },
+					 { "after", NULL },
+					 { NULL, NULL } };
+	const struct client_request q = { .method = "GET",
+					  .path = "/people",
+					  .id = person,
+					  .of_id = "templates",
+					  .params = params };
+	struct client_reply reply = { 0 };
+	char after[24];
+	enum status st = ask_version(r, err);
+
+	if (template_id > 1) {
+		snprintf(after, sizeof(after), "%" PRId64, template_id - 1);
+		params[1].value = after;
+	}
+	if (st == ST_OK)
+		st = ask(r, &q, &reply, err);
+	*there = of_use(r, json_object_get(reply.json, "templates"),
+			template_id);
+	json_decref(reply.json);
+	if (st != ST_NO_SUCH_PERSON)
+		return st;
+	err_clear(err);
+	return ST_OK;
+}
+
+/* Whether an earlier run enrolled the picture, and that is still of use. */
+static enum status done_before(struct run *r, const char *person,
+			       const char *path, bool *done,
+			       struct errinfo *err)
+{
+	int64_t template_id;
+
+	*done = false;
+	return report_done(r->report, person, path, &template_id)
+		       ? look(r, person, template_id, done, err)
+		       : ST_OK;
 }
 
 /* Returns false when going on would be of no use; err says why. */
@@ -70,17 +163,18 @@ static bool enroll(struct run *r, const struct bulk_item *item,
 	int missing = errno; /* if there is no such file */
 	struct client_file file = { NULL, 0 };
 	struct client_reply reply = { 0 };
-	bool go_on = true;
-	enum status st;
+	int64_t template_id = 0;
+	bool go_on, done;
+	enum status st = done_before(r, item->person, path, &done, err);
 
-	if (report_done(r->report, item->person, path)) {
-		r->skipped++;
+	go_on = st == ST_OK;
+	r->skipped += done;
+	if (done || !go_on)
 		goto done;
-	}
 	st = whole ? client_read(whole, &file, err)
 		   : err_set(err, ST_IO_ERROR, "%s", strerror(missing));
 	if (st == ST_OK) {
-		st = send_one(r, item, &file, &reply, err);
+		st = send_one(r, item, &file, &reply, &template_id, err);
 		go_on = st == ST_OK || of_picture(st, reply.http);
 	}
 	if (!go_on)
@@ -96,7 +190,8 @@ static bool enroll(struct run *r, const struct bulk_item *item,
 		cli_fail(err, item->picture);
 	}
 	err_clear(err);
-	go_on = report_write(r->report, item->person, path, st, err) == ST_OK;
+	go_on = report_write(r->report, item->person, path, st, template_id,
+			     err) == ST_OK;
 done:
 	json_decref(reply.json);
 	free(file.bytes);
@@ -138,7 +233,8 @@ int bulk_run(const struct cli *cli, struct errinfo *err)
 	if (st == ST_OK)
 		st = client_open(cli, &r.client, err);
 	if (st == ST_OK)
-		st = report_open(&r.report, cli->report, err);
+		st = report_open(&r.report, cli->report,
+				 client_server(r.client), err);
 	if (st != ST_OK) {
 		cli_fail(err, NULL);
 		goto done;
@@ -155,6 +251,7 @@ int bulk_run(const struct cli *cli, struct errinfo *err)
 	if (!stopped && r.failed == 0)
 		code = r.refused == 0 ? EXIT_MATCH : EXIT_NO_MATCH;
 done:
+	json_decref(r.version);
 	report_close(r.report);
 	client_close(r.client);
 	bulk_free(&plan);

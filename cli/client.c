@@ -200,6 +200,11 @@ void client_close(struct client *c)
 	free(c);
 }
 
+const char *client_server(const struct client *c)
+{
+	return c->base;
+}
+
 /* ---- one request ---- */
 
 /* A good answer goes where it was asked to, a bad one is read as JSON. */
@@ -232,6 +237,8 @@ static char *address(struct client *c, const struct client_request *q)
 		fprintf(f, "/%s", escaped ? escaped : "");
 		curl_free(escaped);
 	}
+	if (q->of_id != NULL)
+		fprintf(f, "/%s", q->of_id);
 	for (; p != NULL && p->name != NULL && q->pictures == NULL; p++) {
 		if (p->value == NULL)
 			continue;

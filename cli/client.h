@@ -33,8 +33,9 @@ struct client_param {
 
 struct client_request {
 	const char *method;
-	const char *path; /* "/people" */
-	const char *id;	  /* what follows the path after a slash, or NULL */
+	const char *path;  /* "/people" */
+	const char *id;	   /* what follows the path after a slash, or NULL */
+	const char *of_id; /* what follows the id in turn, or NULL */
 	const struct client_param *params; /* ends with a NULL name, or NULL */
 	/* At most one of the two: the parameters go along as a form with
 	 * pictures, and into the address otherwise. */
@@ -58,6 +59,8 @@ struct client_reply {
 enum status client_open(const struct cli *cli, struct client **out,
 			struct errinfo *err) MUST_CHECK;
 void client_close(struct client *c);
+/* The address that is asked, without a slash at its end. */
+const char *client_server(const struct client *c);
 
 /* ST_OK for an answer from 200 to 299. Otherwise the error has the code and
  * the detail that the daemon gave, or ST_IO_ERROR and why there is none. */

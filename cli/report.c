@@ -11,17 +11,19 @@
 #define ENROLLED "enrolled"
 
 struct report {
-	const char *path;
+	const char *path, *server;
 	FILE *file;
-	json_t *done; /* an object; its keys are person, a slash, picture */
+	json_t *done; /* an object: template ids by key_of */
 };
 
-/* A person's id holds no slash, so no two pairs share a key. */
-static char *key_of(const json_t *person, const json_t *picture)
+/* Neither a server's address has a space nor a person's id a slash, so no two
+ * share a key. */
+static char *key_of(const char *server, const json_t *person,
+		    const json_t *picture)
 {
 	char *key = NULL;
 
-	return asprintf(&key, "%s/%s", json_string_value(person),
+	return asprintf(&key, "%s %s/%s", server, json_string_value(person),
 			json_string_value(picture)) < 0
 		       ? NULL
 		       : key;
@@ -34,19 +36,22 @@ static void read_line(struct report *r, const char *line)
 	const char *result = json_string_value(json_object_get(o, "result"));
 	const json_t *person = json_object_get(o, "person_id");
 	const json_t *picture = json_object_get(o, "picture");
+	const char *server = json_string_value(json_object_get(o, "server"));
+	const json_t *made = json_object_get(o, "template_id");
 	char *key = NULL;
 
 	if (json_is_string(person) && json_is_string(picture) &&
 	    result != NULL && strcmp(result, ENROLLED) == 0)
-		key = key_of(person, picture);
+		key = key_of(server ? server : "", person, picture);
 	if (key != NULL)
-		json_object_set_new(r->done, key, json_true());
+		json_object_set_new(r->done, key,
+				    json_integer(json_integer_value(made)));
 	free(key);
 	json_decref(o);
 }
 
 enum status report_open(struct report **out, const char *path,
-			struct errinfo *err)
+			const char *server, struct errinfo *err)
 {
 	struct report *r = calloc(1, sizeof(*r));
 	size_t room = 0;
@@ -57,6 +62,7 @@ enum status report_open(struct report **out, const char *path,
 	if (r == NULL)
 		return err_set(err, ST_NO_MEMORY, "no memory for the report");
 	r->path = path ? path : REPORT_DEFAULT;
+	r->server = server;
 	r->done = json_object();
 	r->file = fopen(r->path, "a+e");
 	if (r->done == NULL || r->file == NULL)
@@ -91,32 +97,40 @@ const char *report_path(const struct report *r)
 }
 
 bool report_done(const struct report *r, const char *person,
-		 const char *picture)
+		 const char *picture, int64_t *template_id)
 {
 	/* As the report has them: what is not UTF-8 is not kept. */
 	json_t *p = cli_text(person), *q = cli_text(picture);
-	char *key = key_of(p, q);
-	bool done = key != NULL && json_object_get(r->done, key) != NULL;
+	const char *servers[] = { r->server, "" };
+	json_t *made = NULL;
 
-	free(key);
+	for (int i = 0; i < 2 && made == NULL; i++) {
+		char *key = key_of(servers[i], p, q);
+
+		made = key ? json_object_get(r->done, key) : NULL;
+		free(key);
+	}
 	json_decref(p);
 	json_decref(q);
-	return done;
+	*template_id = json_integer_value(made);
+	return made != NULL;
 }
 
 enum status report_write(struct report *r, const char *person,
 			 const char *picture, enum status result,
-			 struct errinfo *err)
+			 int64_t template_id, struct errinfo *err)
 {
 	char at[CLI_TIME_MAX];
 	json_t *line;
 	bool ok;
 
 	cli_time(srv_wall_ms(), at);
-	line = json_pack("{s:o, s:o, s:s, s:s}", "person_id", cli_text(person),
-			 "picture", cli_text(picture), "result",
-			 result == ST_OK ? ENROLLED : status_code(result), "at",
-			 at);
+	line = json_pack(
+		"{s:o, s:o, s:s, s:o, s:s, s:s}", "person_id", cli_text(person),
+		"picture", cli_text(picture), "result",
+		result == ST_OK ? ENROLLED : status_code(result), "template_id",
+		template_id ? json_integer(template_id) : json_null(), "server",
+		r->server, "at", at);
 	ok = line != NULL && json_dumpf(line, r->file, JSON_COMPACT) == 0;
 
 	ok = ok && fputc('\n', r->file) != EOF && fflush(r->file) == 0;

@@ -29,6 +29,13 @@ class Bulk(Case):
         return tool("enroll", "--server", f"127.0.0.1:{daemon.port}", "--report", self.report,
                     *args, **options)
 
+    def counts(self, daemon):
+        """How many pictures of the folder another run enrols, and how many it passes over."""
+        done = self.enroll(daemon, "--from-folder", self.people, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        found = json.loads(done.stdout)
+        return found["enrolled"], found["done_before"]
+
     def picture(self, name, data):
         return self.write(f"people/{name}", data)
 
@@ -108,15 +115,56 @@ class Bulk(Case):
                                               ("not an id", "d.jpg", "bad_request")])
 
     def test_report_cut_in_a_line_is_gone_on_from(self):
-        path = self.picture("obama.jpg", OBAMA)
-        line = json.dumps({"person_id": "obama", "picture": str(path), "result": "enrolled"})
-        self.report.write_text(line + "\n" + line[:20], "utf-8")
+        self.picture("obama.jpg", OBAMA)
+        with Daemon(min_face_px=60) as d:
+            self.enroll(d, "--from-folder", self.people)
+            line = self.report.read_text("utf-8")
+            self.report.write_text(line + line[:20], "utf-8")
+            self.picture("biden.jpg", BIDEN)
+            self.assertEqual(self.counts(d), (1, 1))
+        self.assertIn('"result":"enrolled"', self.report.read_text("utf-8").splitlines()[2])
+
+    def test_a_report_of_an_earlier_build_holds_for_who_is_there(self):
+        obama, biden = self.picture("obama.jpg", OBAMA), self.picture("biden.jpg", BIDEN)
+        self.report.write_text("".join(
+            json.dumps({"person_id": path.stem, "picture": str(path), "result": "enrolled"}) + "\n"
+            for path in (obama, biden)), "utf-8")
+        with Daemon(min_face_px=60) as d:
+            d.post("/enroll?person_id=obama", OBAMA)
+            self.assertEqual(self.counts(d), (1, 1))
+            self.assertEqual(d.get("/people/obama").json["templates"], 1)
+            self.assertEqual(d.get("/people/biden").json["templates"], 1)
+
+    def test_what_the_daemon_lost_is_enrolled_again(self):
+        self.picture("obama/a.jpg", OBAMA)
+        self.picture("obama/b.jpg", OBAMA2)
         self.picture("biden.jpg", BIDEN)
         with Daemon(min_face_px=60) as d:
-            done = self.enroll(d, "--from-folder", self.people, "--json")
-            self.assertEqual(json.loads(done.stdout)["done_before"], 1, done.stderr)
-            self.assertEqual([p["person_id"] for p in d.get("/people").json["people"]], ["biden"])
-        self.assertIn('"result":"enrolled"', self.report.read_text("utf-8").splitlines()[2])
+            self.assertEqual(self.counts(d), (3, 0))
+            self.assertEqual(self.counts(d), (0, 3))
+            d.request("DELETE", "/people/obama")
+            # One picture comes back, as if the next run had been interrupted.
+            hidden = (self.people / "obama/b.jpg").rename(self.folder / "b.jpg")
+            self.assertEqual(self.counts(d), (1, 1))
+            hidden.rename(self.people / "obama/b.jpg")
+            self.assertEqual(self.counts(d), (1, 2))
+            with Daemon(min_face_px=60) as other:
+                self.assertEqual(self.counts(other), (3, 0))
+                self.assertEqual(self.counts(d), (0, 3))
+                self.assertEqual(self.counts(other), (0, 3))
+
+    def test_another_model_has_everybody_enrolled_again(self):
+        self.picture("obama/a.jpg", OBAMA)
+        self.picture("obama/b.jpg", OBAMA2)
+        data = self.folder / "data"
+        data.mkdir()
+        with Daemon(data, min_face_px=60) as d:
+            self.assertEqual(self.counts(d), (2, 0))
+        with Daemon(data, min_face_px=60, listen=f"127.0.0.1:{d.port}", embedder="fast") as d:
+            self.assertEqual(d.get("/people").json["people_waiting"], 1)
+            self.assertEqual(self.counts(d), (2, 0))
+            self.assertEqual(d.get("/people").json["people_waiting"], 0)
+            self.assertEqual(self.counts(d), (0, 2))
 
     def test_what_no_other_picture_can_mend_stops_the_run(self):
         self.picture("a.jpg", OBAMA)
