@@ -58,10 +58,10 @@ static enum status check_duplicates(struct request *r, struct enrolment *e,
 		engine,
 		decide_search_fmr(r->srv->cfg.target_fmr, gallery_count(g)));
 
-	for (e->at = 0; e->at < e->count; e->at++) {
+	for (size_t at = 0; at < e->count; at++) {
 		struct gallery_hit hits[2];
 		struct db_person other;
-		size_t n = gallery_identify(g, &e->templates[e->at], hits, 2);
+		size_t n = gallery_identify(g, &e->templates[at], hits, 2);
 		size_t i = n > 0 && hits[0].person_key == own_key;
 
 		if (i >= n || hits[i].score < cut)
@@ -70,6 +70,7 @@ static enum status check_duplicates(struct request *r, struct enrolment *e,
 				     NULL) == ST_OK)
 			(void)snprintf(r->held_by, sizeof(r->held_by), "%s",
 				       other.id);
+		picture_blame(&e->last, at + 1);
 		return err_set(&r->err, ST_DUPLICATE_FACE,
 			       "this face is enrolled under another id; "
 			       "duplicate=allow enrols it all the same");
@@ -152,7 +153,6 @@ enum status enrolment_read(struct request *r, unsigned slot,
 	e->crops = r->srv->workers[slot].crops;
 	picture_begin(r, slot);
 	while ((st = picture_next(r, slot, p)) == ST_OK) {
-		e->at = e->count;
 		if (e->count == UPLOAD_PICTURES_MAX)
 			return err_set(&r->err, ST_BAD_REQUEST,
 				       "at most %d pictures at once",
@@ -171,6 +171,5 @@ enum status enrolment_read(struct request *r, unsigned slot,
 					  picture_face_json(&p->faces[0]),
 					  "quality", picture_quality_json(p)));
 	}
-	e->at = e->count;
 	return st == ST_END ? ST_OK : st;
 }

@@ -9,7 +9,6 @@ struct enrolment {
 	const char *person_id, *name; /* name NULL: keeps the stored one */
 	bool replace;
 	bool duplicate_ok;
-	size_t at; /* the picture at fault */
 	size_t count;
 	struct face_template templates[UPLOAD_PICTURES_MAX];
 	float quality[UPLOAD_PICTURES_MAX];
@@ -18,14 +17,14 @@ struct enrolment {
 	struct picture last; /* of the pictures, and what they have cost */
 };
 
-/* Takes all pictures of the body, to its end; e->at is the one at fault.
- * Describes each in list unless that is NULL. */
+/* Takes all pictures of the body, to its end; e->last.part is the one at
+ * fault. Describes each in list unless that is NULL. */
 enum status enrolment_read(struct request *r, unsigned slot,
 			   struct enrolment *e, json_t *list) MUST_CHECK;
 
 /* Commits them and changes the gallery, all or none. ST_BAD_REQUEST when there
- * are none; ST_DUPLICATE_FACE (e->at is the picture) unless duplicate_ok;
- * ST_GALLERY_FULL, or the store's. */
+ * are none; ST_DUPLICATE_FACE (e->last.part is the picture) unless
+ * duplicate_ok; ST_GALLERY_FULL, or the store's. */
 enum status enrolment_store(struct request *r, struct enrolment *e) MUST_CHECK;
 
 /* At start: logs and counts who has templates of other models alone, which are

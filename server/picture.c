@@ -1,5 +1,7 @@
 #include "picture.h"
 
+#include <stdio.h>
+
 #include "engine_setup.h"
 #include "jsonvalue.h"
 #include "srv.h"
@@ -13,11 +15,21 @@ void picture_begin(struct request *r, unsigned slot)
 	engine_begin(r->srv->engine, slot);
 }
 
+void picture_blame(struct picture *p, size_t number)
+{
+	p->part[0] = '\0';
+	if (number > 0)
+		(void)snprintf(p->part, sizeof(p->part), "image[%zu]",
+			       number - 1);
+}
+
 enum status picture_next(struct request *r, unsigned slot, struct picture *p)
 {
 	struct engine *e = r->srv->engine;
 	struct byte_source src = { upload_read, r->upload };
 	enum status st = upload_next_picture(r->upload, &r->err);
+	enum status body;
+	size_t at = st == ST_OK ? ++p->number : 0;
 
 	if (st == ST_OK)
 		st = engine_decode(e, slot, &src, &p->info, &r->err);
@@ -28,6 +40,14 @@ enum status picture_next(struct request *r, unsigned slot, struct picture *p)
 		st = engine_detect(e, slot, p->faces, ENGINE_FACES_MAX,
 				   &p->face_count, &r->err);
 	engine_receipt(e, slot, &p->receipt);
+	body = st == ST_OK ? ST_OK : upload_error(r->upload, NULL);
+	if (body != ST_OK) {
+		/* The decoder knows no more than that bytes were missing. */
+		err_clear(&r->err);
+		st = upload_error(r->upload, &r->err);
+		at = upload_failed_in(r->upload);
+	}
+	picture_blame(p, at);
 	return st;
 }
 

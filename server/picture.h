@@ -18,6 +18,10 @@ struct picture {
 	float quality;		       /* of the template, 0 to 100 */
 	struct facequality parts;      /* of faces[0], after picture_embed */
 	struct engine_receipt receipt;
+	size_t number; /* in the body, from 1 */
+	/* What picture_next has read, or failed in, as "image[0]"; "" when that
+	 * is no picture. */
+	char part[32];
 	bool for_door; /* the caller's: the largest face is all it needs */
 };
 
@@ -26,9 +30,13 @@ void picture_begin(struct request *r, unsigned slot);
 
 /* Waits for the next picture of the upload, decodes it and finds its faces,
  * largest first; with the key early_exit and for_door, those alone that
- * engine_detect_largest promises. ST_END when there is none. */
+ * engine_detect_largest promises. ST_END when there is none. An error of the
+ * body goes before one of the picture. p is zeros before the first. */
 enum status picture_next(struct request *r, unsigned slot,
 			 struct picture *p) MUST_CHECK;
+
+/* Puts the picture of that number into p->part; 0: none. */
+void picture_blame(struct picture *p, size_t number);
 
 /* Chooses the person (decide_person), embeds the face and judges its quality:
  * decide_quality, and to enrol facequality_failed; r->failed_checks says what

@@ -250,7 +250,7 @@ static void form_problem(struct request *r, enum status st, const char *part)
 	json_t *o = json_pack("{s:b, s:o, s:s}", "success", 0, "error",
 			      detail_json(r, st), "code", status_code(st));
 
-	if (o != NULL && part != NULL)
+	if (o != NULL && part != NULL && part[0] != '\0')
 		json_object_set_new(o, "part", json_string(part));
 	if (http == 404 || http == 409 || http == 415 || http == 422)
 		http = 400;
@@ -281,7 +281,7 @@ void reply_problem(struct request *r, const char *part)
 	o = json_pack("{s:s, s:s, s:i, s:s, s:o, s:s}", "type", type, "title",
 		      status_title(st), "status", http, "code", status_code(st),
 		      "detail", detail_json(r, st), "request_id", r->id);
-	if (o != NULL && part != NULL)
+	if (o != NULL && part != NULL && part[0] != '\0')
 		json_object_set_new(o, "part", json_string(part));
 	if (o != NULL && r->err.limit != ERR_NO_NUMBER)
 		json_object_set_new(o, "limit", json_integer(r->err.limit));

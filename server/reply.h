@@ -15,7 +15,8 @@ void reply_plain(struct request *r, char *text, const char *type);
 /* 200 with a file of the program, or 304 when the client has it. */
 void reply_file(struct request *r, const struct embedded *file);
 void reply_empty(struct request *r, int http_status);
-/* RFC 9457 problem from r->err. part names the picture at fault, or NULL. */
+/* RFC 9457 problem from r->err. part names the picture at fault; NULL
+ * or "": none. */
 void reply_problem(struct request *r, const char *part);
 /* The same for a status and a sentence made on the spot. */
 void reply_error(struct request *r, enum status st, const char *text);

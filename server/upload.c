@@ -314,6 +314,18 @@ enum status upload_error(struct upload *u, struct errinfo *err)
 	return st;
 }
 
+size_t upload_failed_in(struct upload *u)
+{
+	const struct picring *r = &u->body.pictures;
+	size_t n = 0;
+
+	lock(u);
+	if (u->body.err.status != ST_OK && r->begun > r->ended)
+		n = r->begun;
+	unlock(u);
+	return n;
+}
+
 bool upload_has_picture(struct upload *u)
 {
 	const struct picring *r = &u->body.pictures;

@@ -1,6 +1,5 @@
 /* POST /compare: are these two the same? POST /detect: every face. Neither
  * stores anything. */
-#include <stdio.h>
 #include <string.h>
 
 #include "handlers/decision.h"
@@ -16,13 +15,11 @@ void handle_compare(struct request *r, unsigned slot)
 	struct face_template first = { 0 };
 	struct picture p = { 0 };
 	json_t *faces = json_array(), *quality = json_array();
-	char part[32] = "";
 	enum status st = ST_OK;
 	size_t n = 0;
 
 	picture_begin(r, slot);
 	for (; n < 3; n++) {
-		snprintf(part, sizeof(part), "image[%zu]", n);
 		st = picture_next(r, slot, &p);
 		if (st == ST_OK && n < 2)
 			st = picture_embed(r, slot, &p, DECIDE_PROBE);
@@ -37,7 +34,7 @@ void handle_compare(struct request *r, unsigned slot)
 		st = err_set(&r->err, ST_BAD_REQUEST,
 			     "this route compares exactly two pictures");
 	else if (st != ST_END) {
-		reply_problem(r, part);
+		reply_problem(r, p.part);
 		goto done;
 	} else {
 		st = request_check_params(r);

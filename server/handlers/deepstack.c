@@ -57,14 +57,13 @@ void handle_deepstack_register(struct request *r, unsigned slot)
 {
 	struct enrolment e = { 0 };
 	struct db_person old;
-	char id[PERSON_ID_MAX + 1], part[32];
+	char id[PERSON_ID_MAX + 1];
 	const char *userid;
 	enum status st = ST_OK;
 	bool known;
 
 	if (enrolment_read(r, slot, &e, NULL) != ST_OK) {
-		(void)snprintf(part, sizeof(part), "image[%zu]", e.at);
-		reply_problem(r, part);
+		reply_problem(r, e.last.part);
 		return;
 	}
 	if (read_userid(r, &userid, id) != ST_OK) {
@@ -154,13 +153,11 @@ void handle_deepstack_match(struct request *r, unsigned slot)
 	struct engine *engine = r->srv->engine;
 	struct face_template first = { 0 };
 	struct picture p = { 0 };
-	char part[32];
 	size_t n = 0;
 	enum status st = ST_OK;
 
 	picture_begin(r, slot);
 	for (; n < 3; n++) {
-		(void)snprintf(part, sizeof(part), "image[%zu]", n);
 		st = picture_next(r, slot, &p);
 		if (st == ST_OK && n < 2)
 			st = picture_embed(r, slot, &p, DECIDE_PROBE);
@@ -174,7 +171,7 @@ void handle_deepstack_match(struct request *r, unsigned slot)
 			      "this route compares exactly two pictures");
 		reply_problem(r, NULL);
 	} else if (st != ST_END) {
-		reply_problem(r, part);
+		reply_problem(r, p.part);
 	} else {
 		float cut = engine_threshold(engine, r->srv->cfg.target_fmr);
 

@@ -67,24 +67,17 @@ void handle_enroll(struct request *r, unsigned slot)
 {
 	struct enrolment e = { 0 };
 	json_t *list = json_array();
-	bool at_fault = true; /* one of the pictures */
-	char part[32];
 	enum status st = enrolment_read(r, slot, &e, list);
 
-	if (st == ST_OK) {
-		at_fault = false;
+	if (st == ST_OK)
 		st = read_params(r, &e);
-	}
-	if (st == ST_OK) {
+	if (st == ST_OK)
 		st = enrolment_store(r, &e);
-		at_fault = st == ST_DUPLICATE_FACE;
-	}
 	if (st == ST_OK) {
 		picture_account(r, &e.last, -1);
 		answer(r, &e, json_incref(list));
 	} else {
-		(void)snprintf(part, sizeof(part), "image[%zu]", e.at);
-		reply_problem(r, at_fault ? part : NULL);
+		reply_problem(r, e.last.part);
 	}
 	json_decref(list);
 }

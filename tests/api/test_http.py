@@ -249,6 +249,33 @@ class Protocol(unittest.TestCase):
         self.assertEqual(r.status, 400)
         self.assertEqual(self.one("POST", "/verify", body=good, headers=headers).status, 200)
 
+    def test_an_error_of_the_body_is_told_whichever_picture_is_read_when_it_shows(self):
+        # More than the ring holds: decoded while it arrives.
+        large = PICTURE[:2] + (b"\xff\xfe\xff\xff" + bytes(65533)) * 2 + PICTURE[2:]
+        form = {"Content-Type": "multipart/form-data; boundary=----b7"}
+        for first in (PICTURE, large):
+            one, kind = as_json([first])
+            two, _ = as_json([first, PICTURE])
+            at = two.rindex('"') - 40
+            two = two[:at] + "!!" + two[at + 2:]
+            twice = multipart([("image", first), ("person_id", b"p"), ("person_id", b"q")])[0]
+            for path, body, headers, code, words, part in (
+                    ("/enroll?person_id=z", two, kind, "bad_request", "images[1] is not base64",
+                     "image[1]"),
+                    ("/compare", two, kind, "bad_request", "images[1] is not base64", "image[1]"),
+                    ("/enroll", one[:-1] + ',"person_id":"z","name":null}', kind, "bad_json",
+                     "strings, numbers or booleans", None),
+                    ("/compare", one[:-1] + ",}", kind, "bad_json", "syntax error", None),
+                    ("/verify?person_id=p", one + "x", kind, "bad_json", "Something follows", None),
+                    ("/verify?person_id=p", one[:-1] + ',"images":[]}', kind, "bad_request",
+                     "not both", None),
+                    ("/verify", twice, form, "bad_request", "person_id is given twice", None)):
+                with self.subTest(body=len(body), path=path, words=words):
+                    r = self.one("POST", path, body=body, headers=headers)
+                    self.assertEqual((r.status, r.json["code"], r.json.get("part")),
+                                     (400, code, part), r.body)
+                    self.assertIn(words, r.json["detail"])
+
     def test_request_ids_are_echoed_if_sane(self):
         r = self.one("GET", "/healthz", headers={"X-Request-Id": "door-7.a_B"})
         self.assertEqual(r.headers["X-Request-Id"], "door-7.a_B")

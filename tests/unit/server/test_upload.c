@@ -139,6 +139,29 @@ START_TEST(first_error_wins)
 }
 END_TEST
 
+START_TEST(the_picture_in_which_a_body_fails_is_known)
+{
+	static const struct {
+		const char *body;
+		size_t at;
+	} cases[] = {
+		{ "{\"images\":[\"AAAA\",\"AAAA\"]}", 0 },
+		{ "{\"images\":[\"AAAA\",\"!\"]}", 2 },
+		{ "{\"images\":[\"A\",\"AAAA\"]}", 1 },
+		{ "{\"image\":\"AAA", 1 },
+		{ "{\"image\":\"AAAA\",}", 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct upload *u = fresh_upload(JSON_TYPE, NULL, NULL);
+
+		upload_feed(u, cases[i].body, strlen(cases[i].body));
+		upload_finish(u);
+		ck_assert_uint_eq(upload_failed_in(u), cases[i].at);
+	}
+}
+END_TEST
+
 START_TEST(query_parameters_and_those_of_the_body_are_one_set)
 {
 	struct upload *u = fresh_upload(JSON_TYPE, NULL, NULL);
@@ -405,6 +428,7 @@ Suite *suite_upload(void)
 	tcase_add_test(tc, slot_serves_again_after_a_refused_type);
 	tcase_add_test(tc, body_past_its_limit_is_refused_wherever_it_is_cut);
 	tcase_add_test(tc, first_error_wins);
+	tcase_add_test(tc, the_picture_in_which_a_body_fails_is_known);
 	tcase_add_test(tc, query_parameters_and_those_of_the_body_are_one_set);
 	tcase_add_test(tc, parameter_in_the_middle_of_a_body_is_refused);
 	tcase_add_test(tc, unread_rest_of_a_picture_is_skipped);
