@@ -175,7 +175,8 @@ enum status engine_rotate(const struct engine *e,
 /* Score cut for a false match rate in (0, 1), from the embedder's own table:
  * log-linear between its entries, clamped to its ends. */
 float engine_threshold(const struct engine *e, double fmr);
-/* The inverse: the false match rate a cut stands for. */
+/* The inverse: the false match rate a cut stands for; above the table an upper
+ * bound, below it NaN. */
 double engine_fmr(const struct engine *e, float threshold);
 
 /* Quality of the face a template was made from, 0 to 100: the percent of the

@@ -19,8 +19,8 @@ async function outcome(answer, picture) {
       h("p", { class: "verdict", role: "status" }, badge(answer.decision), ` ${answer.reason.replaceAll("_", " ")}`,
         answer.person_id && h("strong", {}, ` ${answer.name || answer.person_id}`)),
       score != null && [scoreBar(score, threshold), h("p", {}, `Score ${score.toFixed(3)}, threshold ` +
-        `${threshold.toFixed(3)}. Of comparisons with strangers, one in ` +
-        `${Math.round(1 / answer.target_fmr).toLocaleString()} passes it.`)],
+        `${threshold.toFixed(3)}. ` + (answer.target_fmr ? "Of comparisons with strangers, one in " +
+        `${Math.round(1 / answer.target_fmr).toLocaleString()} passes it.` : ""))],
       answer.hint && h("p", {}, answer.hint),
       answer.candidates?.length > 0 && table("Candidates", ["Who", "Score"],
         h("tbody", {}, answer.candidates.map((c) => candidate(c, threshold)))),

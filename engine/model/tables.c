@@ -26,8 +26,8 @@ double tables_fmr(const struct model *m, float cut)
 	const struct fgm_cut *c = m->cuts;
 	unsigned n = m->header->cut_count;
 
-	if (cut <= c[0].score)
-		return (double)c[0].fmr;
+	if (!(cut >= c[0].score))
+		return (double)NAN;
 	for (unsigned i = 1; i < n; i++) {
 		double hi = log((double)c[i - 1].fmr);
 		double lo = log((double)c[i].fmr);

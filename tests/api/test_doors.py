@@ -115,9 +115,20 @@ class Doors(unittest.TestCase):
         j = self.ask()
         self.assertEqual((j["decision"], j["reason"], j["threshold"]),
                          ("deny", "below_threshold", 0.9999))
+        self.assertEqual(j["target_fmr"], 1e-6)
         self.put(min_score=-1)
-        self.assertEqual(self.d.post("/verify?person_id=a&door_id=north", B1).json["decision"],
-                         "allow")
+        j = self.d.post("/verify?person_id=a&door_id=north", B1).json
+        self.assertEqual((j["decision"], j["target_fmr"]), ("allow", None))
+
+    def test_a_cut_below_the_table_has_no_false_match_rate(self):
+        self.put(target_fmr=1e-2)  # where the table begins
+        first = self.ask()
+        self.assertEqual(first["target_fmr"], 1e-2)
+        for score in (0, first["threshold"] - 0.01):
+            self.put(min_score=score)
+            self.assertIsNone(self.ask()["target_fmr"])
+        self.put(min_score=first["threshold"] + 0.01)
+        self.assertLess(self.ask()["target_fmr"], 1e-2)
 
     def test_a_door_is_for_its_groups(self):
         self.put(groups=["staff", "guard"])

@@ -63,7 +63,10 @@ START_TEST(cuts_are_linear_in_the_logarithm_of_the_rate)
 	ck_assert_float_eq_tol(tables_cut(&m, 0.5), 0.3f, 1e-6f);
 	ck_assert_float_eq_tol(tables_cut(&m, 1e-9), 0.5f, 1e-6f);
 	ck_assert_double_eq_tol(tables_fmr(&m, 0.4f), 1e-3, 1e-7);
-	ck_assert_double_eq_tol(tables_fmr(&m, -1.0f), 1e-2, 1e-7);
+	ck_assert_double_eq_tol(tables_fmr(&m, tables_cut(&m, 0.5)), 1e-2,
+				1e-7);
+	ck_assert_double_nan(tables_fmr(&m, 0.299f));
+	ck_assert_double_nan(tables_fmr(&m, -1.0f));
 	ck_assert_double_eq_tol(tables_fmr(&m, 1.0f), 1e-4, 1e-9);
 }
 END_TEST
