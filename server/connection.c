@@ -1,9 +1,12 @@
 #include "connection.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "heartbeat.h"
+#include "reply.h"
 #include "srv.h"
 #include "tls.h"
 
@@ -83,24 +86,36 @@ void connection_notice(void *cls, struct MHD_Connection *c,
 }
 
 /* The library answers before a body or after it, not within: this refusal goes
- * past it. */
-void connection_end_endless(struct MHD_Connection *c)
+ * past it. A worker may have r, so the problem is told of another one. */
+void connection_end_endless(const struct request *r)
 {
-	static const char text[] =
-		"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n"
-		"Content-Type: application/problem+json\r\n"
-		"Content-Length: 95\r\n\r\n"
-		"{\"type\":\"/errors/body-too-large\",\"title\":\"Body too "
-		"large\",\"status\":413,\"code\":\"body_too_large\"}";
-	struct gnutls_session_int *session = session_of(c);
-	int fd = socket_of(c);
+	struct request told = { .srv = r->srv, .route = r->route };
+	struct gnutls_session_int *session = session_of(r->connection);
+	int fd = socket_of(r->connection), n;
+	uint64_t most = request_body_max(r);
+	const char *type;
+	char *text, out[1024];
 	bool sent;
 
+	memcpy(told.id, r->id, sizeof(told.id));
+	err_limit(&told.err, ST_BODY_TOO_LARGE, (int64_t)most, ERR_NO_NUMBER,
+		  "the body is longer than %llu bytes",
+		  (unsigned long long)most);
+	text = reply_problem_text(&told, NULL, &type);
+	counters_count(&r->srv->counters, &told);
+	n = snprintf(out, sizeof(out),
+		     "HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n"
+		     "X-Request-Id: %s\r\nCache-Control: no-store\r\n"
+		     "Content-Type: %s\r\nContent-Length: %zu\r\n\r\n%s",
+		     told.id, type, text ? strlen(text) : 0, text ? text : "");
+	free(text);
+	if (n < 0 || (size_t)n >= sizeof(out))
+		return;
 	if (session != NULL)
-		sent = tls_send(session, text, sizeof(text) - 1);
+		sent = tls_send(session, out, (size_t)n);
 	else
-		sent = send(fd, text, sizeof(text) - 1,
-			    MSG_DONTWAIT | MSG_NOSIGNAL) > 0;
+		sent = send(fd, out, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) >
+		       0;
 	if (sent)
 		shutdown(fd, SHUT_WR);
 }

@@ -244,55 +244,67 @@ static void advise(struct request *r, int http)
 
 /* The same for a client of DeepStack, which knows 400 for whatever was wrong
  * with what it sent. */
-static void form_problem(struct request *r, enum status st, const char *part)
+static json_t *form_problem(struct request *r, enum status st)
 {
-	int http = reply_http_status(st);
-	json_t *o = json_pack("{s:b, s:o, s:s}", "success", 0, "error",
-			      detail_json(r, st), "code", status_code(st));
+	int http = r->http_status;
 
-	if (o != NULL && part != NULL && part[0] != '\0')
-		json_object_set_new(o, "part", json_string(part));
 	if (http == 404 || http == 409 || http == 415 || http == 422)
-		http = 400;
-	set_answer(r, http, o ? json_dumps(o, JSON_COMPACT) : NULL,
-		   "application/json");
-	json_decref(o);
-	advise(r, http);
+		r->http_status = 400;
+	return json_pack("{s:b, s:o, s:s}", "success", 0, "error",
+			 detail_json(r, st), "code", status_code(st));
 }
 
-void reply_problem(struct request *r, const char *part)
+static json_t *problem(struct request *r, enum status st)
 {
-	enum status st = r->err.status == ST_OK ? ST_INTERNAL : r->err.status;
-	int http = reply_http_status(st);
 	char type[64], word[40];
 	json_t *o;
-	char *text;
 
-	r->problem = st;
-	if (r->route != NULL && r->route->body == BODY_FORM) {
-		form_problem(r, st, part);
-		return;
-	}
 	snprintf(word, sizeof(word), "%s", status_code(st));
 	for (char *c = word; *c; c++)
 		if (*c == '_')
 			*c = '-';
 	snprintf(type, sizeof(type), "/errors/%s", word);
 	o = json_pack("{s:s, s:s, s:i, s:s, s:o, s:s}", "type", type, "title",
-		      status_title(st), "status", http, "code", status_code(st),
-		      "detail", detail_json(r, st), "request_id", r->id);
-	if (o != NULL && part != NULL && part[0] != '\0')
-		json_object_set_new(o, "part", json_string(part));
+		      status_title(st), "status", r->http_status, "code",
+		      status_code(st), "detail", detail_json(r, st),
+		      "request_id", r->id);
 	if (o != NULL && r->err.limit != ERR_NO_NUMBER)
 		json_object_set_new(o, "limit", json_integer(r->err.limit));
 	if (o != NULL && r->err.found != ERR_NO_NUMBER)
 		json_object_set_new(o, "found", json_integer(r->err.found));
-	if (o != NULL)
+	return o;
+}
+
+char *reply_problem_text(struct request *r, const char *part, const char **type)
+{
+	enum status st = r->err.status == ST_OK ? ST_INTERNAL : r->err.status;
+	bool form = r->route != NULL && r->route->body == BODY_FORM;
+	char *text;
+	json_t *o;
+
+	r->problem = st;
+	r->http_status = reply_http_status(st);
+	*type = form ? "application/json" : "application/problem+json";
+	o = form ? form_problem(r, st) : problem(r, st);
+	if (o != NULL && part != NULL && part[0] != '\0')
+		json_object_set_new(o, "part", json_string(part));
+	if (o != NULL && !form)
 		add_advice(r, o, st);
 	text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 	json_decref(o);
-	set_answer(r, http, text, "application/problem+json");
-	advise(r, http);
+	return text;
+}
+
+void reply_problem(struct request *r, const char *part)
+{
+	const char *type;
+	char *text;
+
+	if (r->response != NULL)
+		return;
+	text = reply_problem_text(r, part, &type);
+	set_answer(r, r->http_status, text, type);
+	advise(r, r->http_status);
 }
 
 void reply_error(struct request *r, enum status st, const char *text)

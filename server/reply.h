@@ -18,7 +18,11 @@ void reply_empty(struct request *r, int http_status);
 /* RFC 9457 problem from r->err. part names the picture at fault; NULL
  * or "": none. */
 void reply_problem(struct request *r, const char *part);
-/* The same for a status and a sentence made on the spot. */
+/* Its text alone, from malloc, or NULL: sets r->problem, r->http_status and the
+ * type of its content. */
+char *reply_problem_text(struct request *r, const char *part,
+			 const char **type);
+/* Answers with a problem of a status and a sentence made on the spot. */
 void reply_error(struct request *r, enum status st, const char *text);
 /* Rows of the store as a page: how many were asked for and found, and how one
  * is told; its member `cursor` of the last row asks for the next page. */

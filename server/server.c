@@ -175,7 +175,7 @@ static enum MHD_Result on_body(struct request *r, const char *data,
 	/* Counted here too: an upload that has failed drops what comes. */
 	r->body_bytes += n;
 	if (r->body_bytes > request_body_max(r)) {
-		connection_end_endless(r->connection);
+		connection_end_endless(r);
 		return MHD_NO;
 	}
 	/* A worker is lent only to a client that has sent a ring full, or all:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import socket
 import time
 import unittest
@@ -101,6 +102,26 @@ class Protocol(unittest.TestCase):
                          + b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n")
         self.expect(raw, 413, "body_too_large")
         self.assertEqual(self.one("GET", "/healthz").status, 200)
+
+    def test_a_body_without_an_end_is_refused_as_fully_as_any_other(self):
+        def refusals():
+            found = re.findall(rb'problems_total{code="body_too_large"} (\d+)',
+                               self.d.get("/metrics").body)
+            return int(found[0]) if found else 0
+        before = refusals()
+        for path, kind, limit in ((b"/detect", b"image/jpeg", 256 << 10),
+                                  (b"/people", b"application/json", 8192)):
+            raw = self.d.raw(post(b"Transfer-Encoding: chunked\r\nX-Request-Id: my-1\r\n", path,
+                                  b"Host: localhost\r\nContent-Type: " + kind + b"\r\n")
+                             + b"%x\r\n" % (limit + 1) + bytes(limit + 1) + b"\r\n0\r\n\r\n")
+            self.expect(raw, 413, "body_too_large")
+            head, body = raw.split(b"\r\n\r\n", 1)
+            self.assertIn(b"\r\nX-Request-Id: my-1\r\n", head)
+            self.assertIn(b"\r\nContent-Length: %d" % len(body), head)
+            problem = json.loads(body)
+            self.assertEqual((problem["request_id"], problem["limit"]), ("my-1", limit))
+            self.assertIn(str(limit), problem["detail"])
+        self.assertEqual(refusals(), before + 2)
 
     def test_expectations(self):
         with self.d.connect() as s:
