@@ -51,8 +51,8 @@ void heartbeat_end(struct srv *srv)
 }
 
 /* A pair of sockets, so that neither the address nor a firewall matters. When
- * there is no room for it there are connections that end by their deadlines,
- * and these stir the network thread as well. */
+ * there is no room for it there are connections with requests, or that end by
+ * their deadlines, and these stir the network thread as well. */
 static void knock(struct srv *srv)
 {
 	struct heartbeat *h = &srv->heartbeat;

@@ -29,7 +29,7 @@ struct heartbeat {
 	bool running;
 	int knocker;		  /* the other end of the connection, or -1 */
 	unsigned stirred_before;  /* when the round began */
-	atomic_uint stirred;	  /* connections that came or went */
+	atomic_uint stirred;	  /* connections and requests, begun or ended */
 	unsigned missing, failed; /* workers; under the queue's lock */
 	atomic_bool failing;	  /* the last round gave no beat */
 };
@@ -46,7 +46,7 @@ void heartbeat_turn(struct srv *srv);
 
 /* By a worker that was asked, without the queue's lock. */
 void heartbeat_test(struct srv_worker *w);
-/* By the network thread, whenever a connection comes or goes. */
+/* By the network thread, whenever a connection or a request begins or ends. */
 void heartbeat_stir(struct srv *srv);
 
 #endif

@@ -268,6 +268,7 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *c)
 {
 	struct request *r = worker_take_request(cls);
 
+	heartbeat_stir(cls);
 	/* A kept connection may have been idle for long before this line. */
 	deadline_restart(connection_deadline(c));
 	if (r != NULL) {
@@ -285,8 +286,8 @@ static void on_completed(void *cls, struct MHD_Connection *c, void **con_cls,
 {
 	struct request *r = *con_cls;
 
-	(void)cls;
 	(void)why;
+	heartbeat_stir(cls);
 	deadline_restart(connection_deadline(c));
 	if (r == NULL)
 		return;

@@ -13,7 +13,7 @@ import time
 import unittest
 
 from daemon import (FACEGATED, JPEG, MODELS, Daemon, add_key, clean_environment, faults,
-                    small_face, wait_for)
+                    small_face, status_of, wait_for)
 
 CANNOT_START = 1
 
@@ -152,6 +152,23 @@ class Watchdog(Told):
                 stop.set()
                 for t in threads:
                     t.join()
+
+    def test_kept_connections_in_every_place_do_not_starve_it(self):
+        ask = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        with self.daemon(connections_max=4, connections_per_ip=4, queue_max=4) as d:
+            held = [d.connect() for _ in range(4)]
+
+            def beats():
+                for s in held:
+                    s.sendall(ask)
+                    self.assertEqual(status_of(s.recv(1000)), 200)
+                return self.hear().count("WATCHDOG=1")
+
+            self.hear()
+            for _ in range(3):
+                self.assertTrue(wait_for(beats))
+            for s in held:
+                s.close()
 
     def test_one_worker_that_hangs_starves_it(self):
         with self.daemon(workers=2, request_timeout_ms=1000) as d:
