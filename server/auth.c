@@ -71,8 +71,9 @@ static enum status refresh(struct auth *a, struct errinfo *err)
 	a->broken = st != ST_OK;
 	a->exists = exists;
 	a->seen = now;
-	/* Once there was a key, losing the file opens nothing. */
-	if (st != ST_OK || a->count > 0)
+	/* Where there is a file there was a key: revoking the last one opens
+	 * nothing, and losing the file nothing until the next start. */
+	if (st != ST_OK || exists)
 		a->keyless = false;
 	return st;
 }

@@ -16,8 +16,8 @@ enum status auth_open(const struct config *cfg, struct auth **out,
 		      struct errinfo *err) MUST_CHECK;
 void auth_close(struct auth *a); /* NULL is fine */
 
-/* True while there has never been a key: everybody on this machine, and
- * nobody else, may do everything. */
+/* True while there has never been a key, which is while there is no file of
+ * them: everybody on this machine, and nobody else, may do everything. */
 bool auth_keyless(const struct auth *a);
 
 /* When the body of a request is there: ST_BAD_SIGNATURE, told in r->err, when

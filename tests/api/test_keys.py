@@ -150,6 +150,11 @@ class Keys(FolderCase):
         # Having lost its last key does not open the door again.
         self.assertEqual(d.get("/logs").status, 401)
         self.assertEqual(d.request("GET", "/logs", None, {"X-Api-Key": key}).status, 401)
+        self.assertEqual(d.stop(), (0, ""))
+        d = self.daemon(listen="0.0.0.0:0")  # nor does a start
+        self.assertEqual((d.host, d.get("/people").status), ("0.0.0.0", 401))
+        key = add_key(self.dir, "auditor")
+        self.assertEqual(d.request("GET", "/logs", None, {"X-Api-Key": key}).status, 200)
         os.unlink(self.path("keys"))
         self.assertEqual(d.get("/logs").status, 401)
 
@@ -197,6 +202,11 @@ class Keys(FolderCase):
         self.assertIsNone(d.key)
         self.assertEqual(d.get("/people").status, 401)
         self.assertEqual(d.request("GET", "/people", None, {"X-Api-Key": first}).status, 200)
+        self.assertEqual(d.stop(), (0, ""))
+        tool("keys", "revoke", first[3:11], f"--data_dir={self.dir}")
+        d = self.daemon(first_key="true")
+        self.assertNotIn(d.key, (None, first))
+        self.assertEqual(d.get("/people").status, 200)
 
     def test_scores_are_for_an_admin_and_an_auditor(self):
         admin, door, auditor = (add_key(self.dir, r) for r in ("admin", "door", "auditor"))
