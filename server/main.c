@@ -199,22 +199,22 @@ static void keep_memory_private(void)
 }
 
 /* Rows under an older key, after a change of keys or a start in the middle of
- * one, are encrypted again while requests go on. */
-static void reseal_rows(struct db *db)
+ * one, are encrypted again while requests go on: some at a time, for a disk may
+ * be slow. Returns whether there may be more. */
+static bool reseal_rows(struct db *db)
 {
 	static enum status told;
 	struct errinfo err;
 	enum status st;
-	bool more;
+	bool more = false;
 
-	do {
-		err_clear(&err);
-		st = db_reseal(db, &more, &err);
-	} while (st == ST_OK && more);
+	err_clear(&err);
+	st = db_reseal(db, &more, &err);
 	if (st != ST_OK && st != told)
 		log_line(LOG_ERROR, "keys_not_changed", "code=%s text=\"%s\"",
 			 status_code(st), err.text);
 	told = st;
+	return st == ST_OK && more;
 }
 
 /* Returns the signal that stops the daemon. SIGHUP does not: it reads
@@ -223,14 +223,16 @@ static int wait_for_stop(const sigset_t *signals, struct db *db,
 			 struct srv *srv, struct auditwatch *watch,
 			 const struct supervisor *sup)
 {
+	const struct timespec none = { 0, 0 };
 	struct timespec tick = { 1, 0 };
+	bool more;
 	int sig = 0;
 
 	/* A tenth of what the watchdog waits, if that is less. */
 	if (sup->watchdog_us > 0 && sup->watchdog_us < 10000000)
 		tick = (struct timespec){ 0, (long)sup->watchdog_us * 100 };
 	do {
-		reseal_rows(db);
+		more = reseal_rows(db);
 		heartbeat_turn(srv);
 		auditwatch_tick(watch);
 		if (sig == SIGHUP)
@@ -240,7 +242,7 @@ static int wait_for_stop(const sigset_t *signals, struct db *db,
 		srv_refresh(srv, sig == SIGHUP);
 		if (sig == SIGHUP)
 			supervisor_tell(sup, "READY=1");
-		sig = sigtimedwait(signals, NULL, &tick);
+		sig = sigtimedwait(signals, NULL, more ? &none : &tick);
 	} while (sig < 0 || sig == SIGHUP);
 	return sig;
 }

@@ -1,18 +1,20 @@
 """What the daemon and the supervisor that starts it tell each other, with this test in
 systemd's place: ready, how it is, the watchdog, and sockets handed over."""
 
+import json
 import os
 import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import threading
 import time
 import unittest
 
-from daemon import (FACEGATED, JPEG, MODELS, Daemon, add_key, clean_environment, faults,
+from daemon import (FACEGATE, FACEGATED, JPEG, MODELS, Daemon, add_key, clean_environment, faults,
                     small_face, status_of, wait_for)
 
 CANNOT_START = 1
@@ -197,6 +199,34 @@ class Watchdog(Told):
             self.assertIn("silent", self.told[-1])
             self.repair("silent")
             self.recovered(d)
+
+    def test_a_change_of_keys_on_a_slow_disk_is_in_nothing_s_way(self):
+        def keys():
+            db = sqlite3.connect(os.path.join(self.dir, "facegate.db"))
+            try:
+                return db.execute("SELECT DISTINCT key_version FROM people "
+                                  "ORDER BY key_version").fetchall()
+            finally:
+                db.close()
+
+        with self.daemon() as d:
+            for i in range(400):
+                d.request("POST", "/people", json.dumps({"person_id": f"p{i}"}),
+                          {"Content-Type": "application/json"})
+            self.fault("slow")
+            with subprocess.Popen([FACEGATE, "keys", "rotate", f"--data_dir={self.dir}"],
+                                  env=clean_environment()) as rotate:
+                self.addCleanup(rotate.kill)
+                self.assertTrue(wait_for(lambda: keys() == [(1,), (2,)]))
+                self.hear()
+                self.heard = len(self.told)
+                self.await_line("WATCHDOG=1")
+                self.assertEqual(keys(), [(1,), (2,)])
+                rotate.kill()
+            d.process.terminate()
+            self.repair("slow")
+            d.stop()
+            self.assertEqual(keys(), [(1,), (2,)])
 
     def test_it_must_wait_longer_than_slow_clients_may_take(self):
         with self.assertRaisesRegex(RuntimeError, "request_timeout_ms"):

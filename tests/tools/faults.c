@@ -3,10 +3,11 @@
  * the file $FAULTS/clock holds the seconds by which the wall clock is wrong.
  * Who finds $FAULTS/hang takes it away and decodes no picture before $FAULTS/go
  * exists; while $FAULTS/black exists pictures are black, and while
- * $FAULTS/silent does the network thread stands still. While there is a folder
- * $FAULTS/synced, a sync writes nothing to the disk but a copy of the file as
- * it then is into that folder, named by the file's inode: what a power cut
- * right after it would leave. */
+ * $FAULTS/silent does the network thread stands still. While $FAULTS/slow
+ * exists each sync takes a second. While there is a folder $FAULTS/synced, a
+ * sync writes nothing to the disk but a copy of the file as it then is into
+ * that folder, named by the file's inode: what a power cut right after it would
+ * leave. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -91,13 +92,23 @@ static int keep_synced(int fd)
 	return 1;
 }
 
+static void be_slow(void)
+{
+	const struct timespec second = { 1, 0 };
+
+	if (there("slow"))
+		(void)nanosleep(&second, NULL);
+}
+
 int fsync(int fd)
 {
+	be_slow();
 	return keep_synced(fd) ? 0 : (int)syscall(SYS_fsync, fd);
 }
 
 int fdatasync(int fd)
 {
+	be_slow();
 	return keep_synced(fd) ? 0 : (int)syscall(SYS_fdatasync, fd);
 }
 
