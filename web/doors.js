@@ -49,13 +49,17 @@ const spanValue = (element) => ({
   from: element.querySelector("[name=from]").value, to: element.querySelector("[name=to]").value });
 
 async function showOne(place, id, fresh, signal) {
-  const door = fresh ? { door_id: id, target_fmr: null, min_score: null, groups: [], windows: [], timezone: "UTC",
-    credential: null } : await get(`/doors/${id}`, null, signal);
+  const door = await get(`/doors/${id}`, null, signal).catch((error) => {
+    if (!fresh || error.status !== 404) throw error;
+    return { groups: [], windows: [], timezone: "UTC" };
+  });
+  const made = door.door_id != null;
   const week = h("div", {}, door.windows.map(span));
   // A rate that somebody set over the API stays on the list.
   const rates = [...new Set([...RATES, ...(door.target_fmr ? [door.target_fmr] : [])])].sort((a, b) => b - a);
   const score = input("min_score", { type: "number", min: -1, max: 1, step: "any", value: door.min_score });
-  put(place, h("h1", {}, `Door ${id}`), fresh && notice("Not there until you save it."),
+  put(place, h("h1", {}, `Door ${id}`),
+    fresh && notice(made ? "It has rules already: these." : "Not there until you save it."),
     form({}, async (data, element) => {
       const body = { groups: words(data.get("groups")), timezone: data.get("timezone"),
         windows: [...week.children].map(spanValue), credential: data.get("credential") || null };
@@ -79,7 +83,7 @@ async function showOne(place, id, fresh, signal) {
   const remove = dangerous("Delete this door", `Delete the rules of ${id}?`, async () => {
     await ask(`/doors/${id}`, { method: "DELETE", signal });
     location.hash = "#/doors";
-  }, { hidden: fresh });
+  }, { hidden: !made });
   put(place, h("div", { class: "buttons left" }, h("a", { class: "button", href: "#/doors" }, "All doors"), remove));
 }
 
