@@ -3,7 +3,8 @@
  * calls are those of lwIP, and the picture is the camera's frame buffer.
  *
  * Usage: verify HOST PORT KEY PERSON DOOR PICTURE.jpg
- * Status: 0 open, 1 stay shut, 2 error. A key "-" sends none.
+ * Status: 0 open, 1 stay shut, 2 error, which standard error names. A key "-"
+ * sends none.
  *
  * The key and the picture go over the wire as they are: for a network of its
  * own, or with TLS (esp-tls, mbedTLS) around the socket.
@@ -15,12 +16,18 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#define PICTURE_MAX (256 * 1024)
+#define PICTURE_MAX (512 * 1024)
 #define ANSWER_MAX  4096
 #define TIMEOUT_S   5 /* no answer opens no door */
 
 static unsigned char picture[PICTURE_MAX];
 static char answer[ANSWER_MAX];
+
+static int error(const char *what)
+{
+	fprintf(stderr, "verify: %s\n", what);
+	return 2;
+}
 
 static int connect_to(const char *host, const char *port)
 {
@@ -82,15 +89,21 @@ int main(int argc, char **argv)
 	char head[512];
 	size_t size = 0;
 	unsigned status = 0;
+	const char *body;
 	FILE *f;
 	int fd, n;
 
-	if (argc != 7 || (f = fopen(argv[6], "rb")) == NULL)
-		return 2;
-	size = fread(picture, 1, sizeof(picture), f);
-	fclose(f);
-	if (size == 0 || size == sizeof(picture))
-		return 2; /* unreadable, or more than there is room for */
+	if (argc != 7)
+		return error("HOST PORT KEY PERSON DOOR PICTURE.jpg");
+	f = fopen(argv[6], "rb");
+	if (f != NULL) {
+		size = fread(picture, 1, sizeof(picture), f);
+		fclose(f);
+	}
+	if (size == 0)
+		return error("the picture cannot be read");
+	if (size == sizeof(picture))
+		return error("the picture is larger than PICTURE_MAX");
 	n = snprintf(head, sizeof(head),
 		     "POST /verify?person_id=%s&door_id=%s HTTP/1.1\r\n"
 		     "Host: %s:%s\r\n"
@@ -103,16 +116,21 @@ int main(int argc, char **argv)
 		     strcmp(argv[3], "-") ? argv[3] : "",
 		     strcmp(argv[3], "-") ? "\r\n" : "", size);
 	if (n < 0 || (size_t)n >= sizeof(head))
-		return 2;
+		return error("an argument is too long");
 	fd = connect_to(argv[1], argv[2]);
 	if (fd < 0)
-		return 2;
-	if (send_all(fd, head, (size_t)n) == 0 &&
-	    send_all(fd, picture, size) == 0)
+		return error("nothing answers there");
+	/* A refusal may come before the picture has gone. */
+	if (send_all(fd, head, (size_t)n) == 0) {
+		(void)send_all(fd, picture, size);
 		status = receive(fd);
+	}
 	close(fd);
+	body = strstr(answer, "\r\n\r\n");
+	if (status == 0 || body == NULL)
+		return error("no whole answer came in time");
 	if (status != 200)
-		return 2;
+		return error(body + 4); /* it has a code, and says why */
 	/* No text that somebody else chose comes before the decision. */
-	return strstr(answer, "\r\n\r\n{\"decision\":\"allow\"") ? 0 : 1;
+	return strstr(body, "\r\n\r\n{\"decision\":\"allow\"") ? 0 : 1;
 }
