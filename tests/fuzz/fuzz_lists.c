@@ -32,13 +32,14 @@ static void report(const char *path)
 {
 	struct report *r = NULL;
 	struct errinfo err;
+	int64_t made;
 
 	err_clear(&err);
-	fuzz_check(report_open(&r, path, &err) == ST_OK);
-	fuzz_check(report_write(r, "anna", "a.jpg", ST_OK, &err) == ST_OK);
+	fuzz_check(report_open(&r, path, "gate", &err) == ST_OK);
+	fuzz_check(report_write(r, "anna", "a.jpg", ST_OK, 7, &err) == ST_OK);
 	report_close(r);
-	fuzz_check(report_open(&r, path, &err) == ST_OK);
-	fuzz_check(report_done(r, "anna", "a.jpg"));
+	fuzz_check(report_open(&r, path, "gate", &err) == ST_OK);
+	fuzz_check(report_done(r, "anna", "a.jpg", &made) && made == 7);
 	report_close(r);
 }
 

@@ -78,7 +78,9 @@ def lists():
           "bert,,\"b\"\"1\"\".jpg\"\n\n")
     write("lists", "csv-bom", 0, b"\xef\xbb\xbf", "anna,Anna,/a.jpg\n")
     write("lists", "report", 1, '{"person_id":"anna","picture":"a.jpg","result":"enrolled"}\n'
-          '{"person_id":"bert","picture":"b.jpg","result":"no_face"}\n{"person')
+          '{"person_id":"bert","picture":"b.jpg","result":"no_face"}\n'
+          '{"person_id":"anna","picture":"a.jpg","result":"enrolled","template_id":3,'
+          '"server":"gate"}\n{"person')
     pairs = "2\t1\nAnna\t1\t2\nAnna\t1\tBert\t1\nBert\t1\t2\nAnna\t2\tBert\t2\n"
     write("lists", "pairs", 2, pairs)
     write("lists", "errata", 3, "Anna Bert # c\nCarl_May 3\nAnna 1 2\nAnna 1 Bert 1\n")
