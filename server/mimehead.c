@@ -1,5 +1,6 @@
 #include "mimehead.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -73,4 +74,45 @@ enum mime_next mime_next_param(const char **p, struct mime_param *out)
 	out->value[kept] = '\0';
 	*p = s;
 	return MIME_PARAM;
+}
+
+/* The value of q among parameters, 1 when it is not there; one that is no
+ * weight counts as 0. Reads no further than the range's end. */
+static double weight(const char *s, const char *end)
+{
+	while ((s = memchr(s, ';', (size_t)(end - s))) != NULL) {
+		s = skip_blanks(s + 1);
+		if (strncasecmp(s, "q=", 2) == 0) {
+			double q = strtod(s + 2, NULL);
+
+			return q >= 0 && q <= 1 ? q : 0;
+		}
+	}
+	return 1;
+}
+
+double mime_accepts(const char *accept, const char *type)
+{
+	size_t family = strcspn(type, "/") + 1, best = 0;
+	double q = 0;
+
+	while (*accept != '\0') {
+		const char *start = skip_blanks(accept);
+		const char *end = accept + strcspn(accept, ",");
+		size_t len = strcspn(start, ";, \t"), fits = 0;
+
+		if (len == strlen(type) && strncasecmp(start, type, len) == 0)
+			fits = 3;
+		else if (len == family + 1 && start[family] == '*' &&
+			 strncasecmp(start, type, family) == 0)
+			fits = 2;
+		else if (len == 3 && strncmp(start, "*/*", 3) == 0)
+			fits = 1;
+		if (fits > best) {
+			best = fits;
+			q = weight(start, end);
+		}
+		accept = *end == ',' ? end + 1 : end;
+	}
+	return q;
 }

@@ -24,4 +24,8 @@ bool mime_word_is(const char **p, const char *word);
 /* Reads the next "; name=value" at *p. Names longer than fit are cut. */
 enum mime_next mime_next_param(const char **p, struct mime_param *out);
 
+/* How much an Accept header wants the type, from 0 to 1: the q of the most
+ * special of its ranges that covers the type, 0 when none does. */
+double mime_accepts(const char *accept, const char *type);
+
 #endif

@@ -135,10 +135,16 @@ static void read_accept(struct request *r)
 {
 	const char *accept = MHD_lookup_connection_value(
 		r->connection, MHD_HEADER_KIND, "Accept");
+	double json, lines, csv;
 
-	if (accept != NULL && strstr(accept, "text/csv") != NULL)
+	if (accept == NULL)
+		return;
+	json = mime_accepts(accept, "application/json");
+	lines = mime_accepts(accept, "application/x-ndjson");
+	csv = mime_accepts(accept, "text/csv");
+	if (csv > json && csv >= lines)
 		r->accept = ACCEPT_CSV;
-	else if (accept != NULL && strstr(accept, "application/x-ndjson"))
+	else if (lines > json)
 		r->accept = ACCEPT_NDJSON;
 }
 

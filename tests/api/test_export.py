@@ -65,6 +65,28 @@ class Export(unittest.TestCase):
             self.assertEqual(row["door_id"], line["door_id"] or "")
             self.assertEqual(float(row["score"]) if row["score"] else None, line["score"])
 
+    def test_the_form_is_the_one_that_accept_wants_most_and_json_on_a_tie(self):
+        for accept, kind in (
+                ("TEXT/CSV", "text/csv"), (" text/csv ; q=0.5", "text/csv"),
+                ("text/*", "text/csv"), ("text/csv, */*;q=0.1", "text/csv"),
+                ("text/html, text/csv;header=absent;q=1.0", "text/csv"),
+                ("application/json;q=0.5,text/csv;q=0.6", "text/csv"),
+                ("*/*;q=0, text/csv", "text/csv"), ("text/csv;q=0.1, text/*;q=0", "text/csv"),
+                ("application/json;q=0.1, application/x-ndjson", "application/x-ndjson"),
+                ("text/csv;q=0.4,application/x-ndjson;q=0.6", "application/x-ndjson"),
+                ("application/json, application/x-ndjson, text/csv, application/problem+json",
+                 "application/json"),
+                ("application/json, text/csv;q=0.1", "application/json"),
+                ("text/csv;q=0", "application/json"), ("text/csv;q=-1", "application/json"),
+                ("text/csv;q=nan", "application/json"), ("text/csv, */*", "application/json"),
+                ("application/*, text/csv", "application/json"), ("*/*", "application/json"),
+                ("text/html", "application/json"), ("x-text/csv, text/csvx", "application/json"),
+                ("", "application/json"), (";q=1,,;", "application/json")):
+            with self.subTest(accept):
+                r = self.get("?limit=1", {"Accept": accept})
+                self.assertEqual(r.status, 200)
+                self.assertEqual(r.headers["Content-Type"].split(";")[0], kind)
+
     def test_filters_cursor_and_limit_hold_for_exports(self):
         r = self.get("?door_id=north&decision=deny&after=0", LINES)
         ids = [json.loads(x)["log_id"] for x in r.body.splitlines()]

@@ -138,7 +138,9 @@ static void mime(const char *text)
 {
 	const char *p = text;
 	struct mime_param param;
+	double wish = mime_accepts(text, "text/csv");
 
+	fuzz_check(wish >= 0 && wish <= 1);
 	mime_word_is(&p, "multipart/form-data");
 	while (mime_next_param(&p, &param) == MIME_PARAM)
 		fuzz_check(p <= text + strlen(text) &&
