@@ -51,8 +51,9 @@ struct request {
 	const char *uri_end;	/* of the raw address, for guard.c */
 	bool started, body_ended;
 	bool key_due; /* the key must come in the body, and has not yet */
-	struct upload *upload; /* holds the parameters too; NULL for routes
-				* without a worker, which take none */
+	struct upload
+		*upload; /* holds the parameters too; NULL where no
+			  * worker runs the route, which then takes none */
 	uint64_t start_us;
 	uint64_t body_bytes; /* taken so far */
 	struct errinfo err;

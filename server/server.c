@@ -113,9 +113,14 @@ static enum status begin_upload(struct request *r)
 		r->connection, MHD_HEADER_KIND, "Content-Type");
 	enum status st;
 
-	if (!worker_take_upload(r))
+	if (!worker_take_upload(r)) {
+		/* A rush is no illness: what needs no key, /readyz, is answered
+		 * here then. */
+		if (r->route->roles == 0)
+			return request_check_params(r);
 		return err_set(&r->err, ST_BUSY,
 			       "all workers are busy and the queue is full");
+	}
 	st = upload_begin(
 		r->upload, r->route->body == BODY_PICTURES ? type : NULL,
 		request_body_max(r),
@@ -226,7 +231,7 @@ static enum MHD_Result on_end(struct request *r)
 {
 	bool done;
 
-	if (!r->route->on_worker) {
+	if (r->upload == NULL) {
 		if (auth_body(r) != ST_OK)
 			return refuse(r);
 		r->route->run(r, 0);

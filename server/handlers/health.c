@@ -13,7 +13,9 @@ void handle_healthz(struct request *r, unsigned slot)
 /* Ready means: the built-in face goes through the whole pipeline of every
  * worker and gives the known template, the gallery is filled, and the store
  * takes writes now. A probe must not cost a door its worker's time, so the
- * pipeline does not run for it: the last round of the heartbeat counts. */
+ * pipeline does not run for it: the last round of the heartbeat counts. While
+ * the queue is full the network thread answers, which must not wait for the
+ * store. */
 void handle_readyz(struct request *r, unsigned slot)
 {
 	struct srv *srv = r->srv;
@@ -24,7 +26,8 @@ void handle_readyz(struct request *r, unsigned slot)
 	else if (atomic_load(&srv->heartbeat.failing))
 		err_set(&r->err, ST_NOT_READY,
 			"a worker hangs or fails its self-test");
-	if (r->err.status == ST_OK && db_writable(srv->db, &r->err) == ST_OK) {
+	if (r->err.status == ST_OK &&
+	    (r->upload == NULL || db_writable(srv->db, &r->err) == ST_OK)) {
 		reply_json(
 			r, 200,
 			json_pack(

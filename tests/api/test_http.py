@@ -346,7 +346,9 @@ class Crowds(unittest.TestCase):
                 r = d.post("/verify?person_id=p", PICTURE)
                 self.assertEqual((r.status, r.json["code"], r.headers["Retry-After"]),
                                  (503, "busy", "1"))
-                self.assertEqual(d.get("/readyz").status, 503)
+                # Healthy all the same.
+                self.assertEqual(d.get("/readyz").json["status"], "ready")
+                self.assertEqual(d.get("/readyz?x=1").json["code"], "unknown_parameter")
                 self.assertEqual(d.get("/healthz").status, 200)
             # The client left: its place is free again.
             self.assertTrue(wait_for(
