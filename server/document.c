@@ -44,8 +44,6 @@ enum status document_read(struct request *r, const char *const *members,
 	size_t n;
 
 	*out = NULL;
-	if (st == ST_OK)
-		st = request_check_params(r);
 	if (st != ST_OK)
 		return st;
 	text = upload_document(r->upload, &n);

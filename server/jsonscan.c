@@ -57,13 +57,23 @@ static enum status bad_base64(const struct jsonscan *s, struct body *b,
 
 /* A name with an escape in it counts as another member here, and is refused by
  * jsonscan_finish if it turns out to mean one of the two. */
-static void end_name(struct jsonscan *s)
+static enum status end_name(struct jsonscan *s, struct body *b)
 {
+	size_t n;
+	const char *name = paramstore_collected(&b->params, &n);
+
+	name += n - s->name_len;
+	s->in_name = false;
 	s->named = OTHER_MEMBER;
-	if (s->name_len == 5 && memcmp(s->name, "image", 5) == 0)
+	if (s->name_len == 5 && memcmp(name, "image", 5) == 0)
 		s->named = IMAGE;
-	else if (s->name_len == 6 && memcmp(s->name, "images", 6) == 0)
+	else if (s->name_len == 6 && memcmp(name, "images", 6) == 0)
 		s->named = IMAGES;
+	else if (memchr(name, '\\', s->name_len) == NULL)
+		/* Now, for its value may be a picture, and too long. */
+		return paramstore_check_name(&b->params, name, s->name_len,
+					     &b->err);
+	return ST_OK;
 }
 
 static enum status begin_value(struct jsonscan *s, struct body *b)
@@ -94,14 +104,11 @@ static enum status feed_string(struct jsonscan *s, struct body *b, uint8_t c)
 		s->state = IN_ESCAPE;
 	} else if (c == '"') {
 		s->state = IN_OBJECT;
-		if (s->in_name)
-			end_name(s);
-		s->in_name = false;
+		if (s->in_name && end_name(s, b) != ST_OK)
+			return b->err.status;
 		return copy(b, c);
 	}
-	/* Eight characters are already no name of interest. */
-	if (s->in_name && s->name_len < sizeof(s->name))
-		s->name[s->name_len++] = (char)c;
+	s->name_len++;
 	return copy(b, c);
 }
 

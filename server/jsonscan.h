@@ -20,12 +20,11 @@ struct jsonscan {
 	uint8_t depth;	  /* 1 in the object, 2 in the array of images */
 	bool expect_name; /* the next string names a member */
 	bool in_name;
-	uint8_t name_len;
-	char name[8];
-	uint8_t named;	/* member just named, its colon is to come */
-	uint8_t member; /* member whose value is to come */
-	uint8_t seen;	/* which picture members there were, as bits */
-	uint8_t lead;	/* bytes of a data: address read in a picture string */
+	uint16_t name_len; /* bytes of it, as they were sent */
+	uint8_t named;	   /* member just named, its colon is to come */
+	uint8_t member;	   /* member whose value is to come */
+	uint8_t seen;	   /* which picture members there were, as bits */
+	uint8_t lead; /* bytes of a data: address read in a picture string */
 	uint8_t hex_len;
 	uint16_t hex;
 	unsigned members;

@@ -147,6 +147,12 @@ static enum status begin_part(struct multipart *m, struct body *b)
 		return picring_begin(&b->pictures, &b->err);
 	}
 	m->part = PART_TEXT;
+	if (m->file && paramstore_check_name(&b->params, m->name,
+					     strlen(m->name), NULL) != ST_OK)
+		return err_set(&b->err, ST_UNKNOWN_PARAMETER,
+			       "the part of a picture is called image, not "
+			       "\"%.40s\"",
+			       m->name);
 	return paramstore_open(&b->params, m->name, &b->err);
 }
 

@@ -10,6 +10,22 @@ void paramstore_reset(struct paramstore *p)
 	p->used = 0;
 	p->extra = 0;
 	p->count = 0;
+	p->names = NULL;
+}
+
+enum status paramstore_check_name(const struct paramstore *p, const char *name,
+				  size_t len, struct errinfo *err)
+{
+	const char *const *n = p->names;
+
+	while (n != NULL && *n != NULL &&
+	       (strlen(*n) != len || memcmp(*n, name, len) != 0))
+		n++;
+	if (n == NULL || *n != NULL)
+		return ST_OK;
+	return err_set(err, ST_UNKNOWN_PARAMETER,
+		       "this route has no parameter \"%.*s\"",
+		       len < 40 ? (int)len : 40, name);
 }
 
 /* Length of the well-formed character at s (Unicode table 3-7: no overlong
@@ -95,6 +111,9 @@ enum status paramstore_open(struct paramstore *p, const char *name,
 				 "A parameter's name is 1 to %d bytes of "
 				 "printable UTF-8.",
 				 PARAM_NAME_MAX);
+	st = paramstore_check_name(p, name, len, err);
+	if (st != ST_OK)
+		return st;
 	if (paramstore_find(p, name) != NULL)
 		return err_set(err, ST_BAD_REQUEST,
 			       "Parameter %s is given twice.", name);

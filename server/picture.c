@@ -130,13 +130,6 @@ enum status picture_one(struct request *r, unsigned slot, struct picture *p)
 	return st;
 }
 
-enum status picture_only(struct request *r, unsigned slot, struct picture *p)
-{
-	enum status st = picture_one(r, slot, p);
-
-	return st == ST_OK ? request_check_params(r) : st;
-}
-
 void picture_account(struct request *r, const struct picture *p,
 		     int64_t match_us)
 {

@@ -44,15 +44,10 @@ void picture_blame(struct picture *p, size_t number);
 enum status picture_embed(struct request *r, unsigned slot, struct picture *p,
 			  enum decide_purpose purpose) MUST_CHECK;
 
-/* Exactly one picture, and after it the end of the body. ST_BAD_REQUEST for
- * none or several. */
+/* Exactly one picture, and after it the end of the body with all
+ * parameters. ST_BAD_REQUEST for none or several. */
 enum status picture_one(struct request *r, unsigned slot,
 			struct picture *p) MUST_CHECK;
-
-/* Exactly one picture, and after it the end of the body with all parameters
- * known and checked. ST_BAD_REQUEST for none or several. */
-enum status picture_only(struct request *r, unsigned slot,
-			 struct picture *p) MUST_CHECK;
 
 /* Measures a face of the decoded picture. */
 enum status picture_measure(struct request *r, unsigned slot,

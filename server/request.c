@@ -91,41 +91,22 @@ uint64_t request_body_max(const struct request *r)
 	return (uint64_t)r->srv->cfg.body_max_kib * 1024;
 }
 
-static bool known(const struct route *route, const char *name)
-{
-	for (const char *const *p = route->params; *p != NULL; p++)
-		if (strcmp(*p, name) == 0)
-			return true;
-	return false;
-}
-
-static enum status unknown(struct request *r, const char *name)
-{
-	return err_set(&r->err, ST_UNKNOWN_PARAMETER,
-		       "this route has no parameter \"%.40s\"", name);
-}
-
-/* For a route that takes no parameter: the first one is one too many. */
+/* The first parameter is one too many. */
 static enum MHD_Result refuse_one(void *ctx, enum MHD_ValueKind kind,
 				  const char *name, const char *value)
 {
+	struct request *r = ctx;
+
 	(void)kind;
 	(void)value;
-	return unknown(ctx, name) == ST_OK ? MHD_YES : MHD_NO;
+	err_set(&r->err, ST_UNKNOWN_PARAMETER,
+		"this route has no parameter \"%.40s\"", name);
+	return MHD_NO;
 }
 
-enum status request_check_params(struct request *r)
+enum status request_no_params(struct request *r)
 {
-	if (r->upload == NULL) {
-		MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND,
-					  refuse_one, r);
-		return r->err.status;
-	}
-	for (size_t i = 0; i < upload_param_count(r->upload); i++) {
-		const char *name = upload_param_name(r->upload, i);
-
-		if (!known(r->route, name))
-			return unknown(r, name);
-	}
-	return ST_OK;
+	MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND,
+				  refuse_one, r);
+	return r->err.status;
 }

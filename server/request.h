@@ -101,7 +101,7 @@ void *request_page(struct request *r, int64_t rows, size_t row_bytes);
 /* Bytes that the body of r's route may have. */
 uint64_t request_body_max(const struct request *r);
 
-/* Refuses parameters that the route does not know. */
-enum status request_check_params(struct request *r) MUST_CHECK;
+/* Refuses any parameter, for a route that runs without a worker. */
+enum status request_no_params(struct request *r) MUST_CHECK;
 
 #endif

@@ -117,7 +117,7 @@ static enum status begin_upload(struct request *r)
 		/* A rush is no illness: what needs no key, /readyz, is answered
 		 * here then. */
 		if (r->route->roles == 0)
-			return request_check_params(r);
+			return request_no_params(r);
 		return err_set(&r->err, ST_BUSY,
 			       "all workers are busy and the queue is full");
 	}
@@ -130,10 +130,14 @@ static enum status begin_upload(struct request *r)
 		st = expect_document(r);
 	if (st == ST_OK && r->route->body == BODY_FORM)
 		st = upload_expect_form(r->upload, type, &r->err);
+	upload_expect_params(r->upload, r->route->params);
 	if (st == ST_OK)
 		MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND,
 					  add_query, r);
-	return r->err.status == ST_OK ? request_check_params(r) : r->err.status;
+	/* What DeepStack's clients put into a form beside is ignored. */
+	if (r->route->body == BODY_FORM)
+		upload_expect_params(r->upload, NULL);
+	return r->err.status;
 }
 
 static void read_accept(struct request *r)
@@ -172,7 +176,7 @@ static enum MHD_Result on_headers(struct request *r, const char *method,
 		return refuse(r);
 	if (r->route->on_worker)
 		return begin_upload(r) == ST_OK ? MHD_YES : refuse(r);
-	return request_check_params(r) == ST_OK ? MHD_YES : refuse(r);
+	return request_no_params(r) == ST_OK ? MHD_YES : refuse(r);
 }
 
 static enum MHD_Result on_body(struct request *r, const char *data,

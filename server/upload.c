@@ -441,6 +441,13 @@ enum status upload_add_param(struct upload *u, const char *name,
 	return st;
 }
 
+void upload_expect_params(struct upload *u, const char *const *names)
+{
+	lock(u);
+	u->body.params.names = names;
+	unlock(u);
+}
+
 const char *upload_param(const struct upload *u, const char *name)
 {
 	return paramstore_find(&u->body.params, name);

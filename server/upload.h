@@ -146,6 +146,9 @@ enum status upload_drain(struct upload *u, struct errinfo *err) MUST_CHECK;
  * without NUL. Numbers and booleans of JSON come as their text. */
 enum status upload_add_param(struct upload *u, const char *name,
 			     const char *value, struct errinfo *err) MUST_CHECK;
+/* From now on, parameters of other names are ST_UNKNOWN_PARAMETER; names ends
+ * with NULL, and NULL itself lets any pass, as upload_begin does. */
+void upload_expect_params(struct upload *u, const char *const *names);
 const char *upload_param(const struct upload *u, const char *name);
 size_t upload_param_count(const struct upload *u);
 const char *upload_param_name(const struct upload *u, size_t i);

@@ -37,7 +37,7 @@ void handle_compare(struct request *r, unsigned slot)
 		reply_problem(r, p.part);
 		goto done;
 	} else {
-		st = request_check_params(r);
+		st = ST_OK;
 	}
 	if (st != ST_OK) {
 		reply_problem(r, NULL);
@@ -86,7 +86,7 @@ void handle_detect(struct request *r, unsigned slot)
 	struct picture p = { 0 };
 	json_t *faces;
 
-	if (picture_only(r, slot, &p) != ST_OK) {
+	if (picture_one(r, slot, &p) != ST_OK) {
 		reply_problem(r, NULL);
 		return;
 	}

@@ -12,10 +12,8 @@ static enum status read_params(struct request *r, struct enrolment *e)
 {
 	const char *mode = request_param(r, "mode");
 	const char *duplicate = request_param(r, "duplicate");
-	enum status st = request_check_params(r);
+	enum status st = request_person(r, &e->person_id);
 
-	if (st == ST_OK)
-		st = request_person(r, &e->person_id);
 	if (st != ST_OK)
 		return st;
 	e->name = request_param(r, "name");

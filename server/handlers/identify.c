@@ -108,7 +108,7 @@ void handle_identify(struct request *r, unsigned slot)
 	struct picture p = { .for_door = true };
 	const char *group = NULL;
 	int64_t top = 1;
-	enum status st = picture_only(r, slot, &p);
+	enum status st = picture_one(r, slot, &p);
 
 	if (st == ST_OK)
 		st = decision_door(r, &o, &door);

@@ -44,7 +44,7 @@ void handle_verify(struct request *r, unsigned slot)
 	struct db_door door;
 	struct picture p = { .for_door = true };
 	const char *person_id;
-	enum status st = picture_only(r, slot, &p);
+	enum status st = picture_one(r, slot, &p);
 
 	if (st == ST_OK)
 		st = request_person(r, &person_id);

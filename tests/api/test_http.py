@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from daemon import (JPEG, Daemon, as_json, face, multipart, read_all, small_face, status_of,
                     wait_for)
 
+JSON = {"Content-Type": "application/json"}
 PICTURE = small_face("obama.jpg")
 HEAD = b"Host: localhost\r\nContent-Type: image/jpeg\r\n"
 TIMEOUT_MS = 900
@@ -252,6 +253,33 @@ class Protocol(unittest.TestCase):
             r = self.one("POST", "/verify", body=body, headers={"Content-Type": content_type})
             self.assertEqual(r.status, 400, (content_type, body[-60:], r.body))
         self.assertEqual(self.one("POST", "/verify", body=good, headers=headers).status, 200)
+
+    def test_an_unknown_name_is_told_as_such_whatever_its_value(self):
+        _, headers = multipart([])
+        head = b'------b7\r\nContent-Disposition: form-data; name="%b"%b\r\n\r\n'
+        end = b"\r\n------b7--\r\n"
+        coded = json.loads(as_json([PICTURE])[0])["image"]
+        for body, kind, words in (
+                (head % (b"file", b'; filename="a.jpg"') + PICTURE + end, headers, "image"),
+                (head % (b"file", b"") + PICTURE + end, headers, "file"),
+                (head % (b"image", b"") + PICTURE + b"\r\n" + head % (b"colour", b"") + b"red"
+                 + end, headers, "colour"),
+                (json.dumps({"picture": coded}), JSON, "picture"),
+                (json.dumps({"image": coded, "imag": "x"}), JSON, "imag"),
+                ('{"col\\u006fur":"red","image":"' + coded + '"}', JSON, "colour"),
+                ('{"col":[', JSON, "col")):
+            for path in ("/detect", "/verify?person_id=p"):
+                with self.subTest(path=path, body=body[:60]):
+                    r = self.one("POST", path, body=body, headers=kind)
+                    self.assertEqual((r.status, r.json["code"]), (400, "unknown_parameter"),
+                                     r.body)
+                    self.assertIn(words, r.json["detail"])
+        # A part that is known may have a file name, and a name may be written in escapes.
+        body = (head % (b"person_id", b'; filename="id.txt"') + b"p\r\n" + head % (b"image", b"")
+                + PICTURE + end)
+        self.assertEqual(self.one("POST", "/verify", body=body, headers=headers).status, 200)
+        body = '{"person\\u005fid":"p","image":"' + coded + '"}'
+        self.assertEqual(self.one("POST", "/verify", body=body, headers=JSON).status, 200)
 
     def test_json_that_is_wrong(self):
         good, headers = as_json([PICTURE], person_id="p")

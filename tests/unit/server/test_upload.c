@@ -189,6 +189,36 @@ START_TEST(query_parameters_and_those_of_the_body_are_one_set)
 }
 END_TEST
 
+START_TEST(names_that_may_not_come_are_told_before_their_values)
+{
+	static const char *const names[] = { "ab", "abc", NULL };
+	static const struct {
+		const char *body;
+		enum status st;
+	} cases[] = {
+		{ "{\"abc\":1,\"ab\":2,\"image\":\"AAAA\"}", ST_OK },
+		{ "{\"a\\u0062\":1}", ST_OK },
+		{ "{\"a\":[", ST_UNKNOWN_PARAMETER },
+		{ "{\"abcd\"", ST_UNKNOWN_PARAMETER },
+		{ "{\"\"", ST_UNKNOWN_PARAMETER },
+		{ "{\"a\\u0063\":1}", ST_UNKNOWN_PARAMETER },
+	};
+	struct upload *u = fresh_upload(JSON_TYPE, NULL, NULL);
+
+	upload_expect_params(u, names);
+	ck_assert_int_eq(upload_add_param(u, "abc", "1", NULL), ST_OK);
+	ck_assert_int_eq(upload_add_param(u, "abcd", "1", NULL),
+			 ST_UNKNOWN_PARAMETER);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		u = fresh_upload(JSON_TYPE, NULL, NULL);
+		upload_expect_params(u, names);
+		upload_feed(u, cases[i].body, strlen(cases[i].body));
+		upload_finish(u);
+		ck_assert_int_eq(upload_error(u, NULL), cases[i].st);
+	}
+}
+END_TEST
+
 START_TEST(parameter_in_the_middle_of_a_body_is_refused)
 {
 	struct upload *u = fresh_upload(JSON_TYPE, NULL, NULL);
@@ -430,6 +460,8 @@ Suite *suite_upload(void)
 	tcase_add_test(tc, first_error_wins);
 	tcase_add_test(tc, the_picture_in_which_a_body_fails_is_known);
 	tcase_add_test(tc, query_parameters_and_those_of_the_body_are_one_set);
+	tcase_add_test(tc,
+		       names_that_may_not_come_are_told_before_their_values);
 	tcase_add_test(tc, parameter_in_the_middle_of_a_body_is_refused);
 	tcase_add_test(tc, unread_rest_of_a_picture_is_skipped);
 	tcase_add_test(tc,
