@@ -164,6 +164,9 @@ static enum status check_layer(const struct model *m, unsigned i, bool last,
 	if (!(fabsf(l->slope_unit) < 1.0f))
 		return bad_layer(err, i, "slope unit out of range");
 	if (l->op == FGM_MAXPOOL) {
+		/* Rounding up, a window could begin beyond the edge. */
+		if (l->stride > l->kernel_h || l->stride > l->kernel_w)
+			return bad_layer(err, i, "stride beyond the window");
 		if (l->in_type == FGM_S8 || l->residual != FGM_NO_TENSOR ||
 		    l->pad_top || l->pad_left || l->pad_bottom || l->pad_right)
 			return bad_layer(err, i, "max pool is not for this");

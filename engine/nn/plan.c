@@ -1,4 +1,5 @@
 /* Shapes and places of a net's tensors. */
+#include <stdbool.h>
 #include <string.h>
 
 #include "checked.h"
@@ -6,7 +7,7 @@
 #include "nn/nn.h"
 #include "nn/tile.h"
 
-#define TENSOR_BYTES_MAX (256u << 20)
+#define TENSOR_BYTES_MAX (256u << 20) /* one, and all of a net */
 
 static enum status bad(struct errinfo *err, unsigned layer, const char *what)
 {
@@ -155,7 +156,8 @@ static void plan_lives(struct nn_plan *p, const struct fgm_layer *ls,
 }
 
 /* Whether the whole tensor t may overwrite its residual, row by row: the rows
- * it still needs of that, through the layers between, always lie below. */
+ * it still needs of that, through the layers between, always lie below. A layer
+ * that reads its own residual needs the very row. */
 static int overwrites_residual(const struct nn_plan *p,
 			       const struct fgm_layer *ls,
 			       const struct lives *v, unsigned t)
@@ -163,7 +165,7 @@ static int overwrites_residual(const struct nn_plan *p,
 	unsigned r = t == 0 ? FGM_NO_TENSOR : ls[t - 1].residual;
 	const struct fgm_layer *l;
 
-	if (r == FGM_NO_TENSOR || v->readers[r] != 2 ||
+	if (r == FGM_NO_TENSOR || ls[t - 1].input == r || v->readers[r] != 2 ||
 	    v->last[r] != v->born[t] ||
 	    p->tensor[r].row_bytes != p->tensor[t].row_bytes ||
 	    p->tensor[r].left != p->tensor[t].left)
@@ -282,6 +284,26 @@ static void plan_scratch(struct nn_plan *p, const struct fgm_layer *ls)
 				  ARENA_ALIGN);
 }
 
+/* The bytes of each tensor; false if all of them are beyond what any size here
+ * may be. */
+static bool fill_bytes(struct nn_plan *p)
+{
+	uint64_t sum = 0;
+
+	for (unsigned t = 0; t <= p->layer_count; t++) {
+		struct nn_tensor *x = &p->tensor[t];
+		uint64_t row = ((uint64_t)x->left + x->width + x->right) *
+			       x->pixel_bytes;
+
+		sum += row * x->rows;
+		if (sum > TENSOR_BYTES_MAX)
+			return false;
+		x->row_bytes = (size_t)row;
+		x->bytes = (size_t)row * x->rows;
+	}
+	return true;
+}
+
 enum status nn_plan_make(struct nn_plan *plan, const struct model *m,
 			 const struct fgm_net *net, uint32_t height,
 			 uint32_t width, enum nn_keep keep, struct errinfo *err)
@@ -305,13 +327,9 @@ enum status nn_plan_make(struct nn_plan *plan, const struct model *m,
 	if (st != ST_OK)
 		return st;
 	plan_lives(plan, ls, keep, &lives);
-	for (unsigned t = 0; t <= plan->layer_count; t++) {
-		struct nn_tensor *x = &plan->tensor[t];
-
-		x->row_bytes = ((size_t)x->left + x->width + x->right) *
-			       x->pixel_bytes;
-		x->bytes = x->rows * x->row_bytes;
-	}
+	if (!fill_bytes(plan))
+		return err_set(err, ST_BAD_MODEL,
+			       "net %s needs too much memory", net->name);
 	plan_places(plan, ls, &lives);
 	plan_scratch(plan, ls);
 	return ST_OK;

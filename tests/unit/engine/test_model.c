@@ -296,6 +296,26 @@ START_TEST(a_weight_of_minus_128_is_refused)
 }
 END_TEST
 
+/* Its last window would lie outside of the input. */
+START_TEST(a_pool_that_steps_over_its_input_is_refused)
+{
+	struct fgm_header *h;
+	struct fgm_layer *l;
+	struct errinfo err;
+
+	free(file);
+	file = golden_file(golden_path("models/mtcnn.fgm"), &bytes);
+	h = (void *)file;
+	l = (void *)(file + h->layers_off);
+	while (l->op != FGM_MAXPOOL)
+		l++;
+	l->kernel_w = (uint8_t)(l->stride - 1);
+	mend();
+	ck_assert_uint_eq(view(&err), ST_BAD_MODEL);
+	ck_assert_ptr_nonnull(strstr(err.text, "stride"));
+}
+END_TEST
+
 START_TEST(a_missing_file_and_a_folder_are_errors)
 {
 	struct errinfo err;
@@ -340,6 +360,7 @@ Suite *suite_model(void)
 	tcase_add_test(t, an_embedder_needs_both_tables);
 	tcase_add_test(t, sums_that_could_leave_int32_are_refused);
 	tcase_add_test(t, a_weight_of_minus_128_is_refused);
+	tcase_add_test(t, a_pool_that_steps_over_its_input_is_refused);
 	tcase_add_test(t, a_missing_file_and_a_folder_are_errors);
 	tcase_add_test(t, the_shipped_models_are_small_enough);
 	suite_add_tcase(s, t);

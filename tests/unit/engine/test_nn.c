@@ -217,6 +217,57 @@ START_TEST(refuses_an_input_too_small_for_the_net)
 }
 END_TEST
 
+/* 1x1 convs, each of the one before. */
+static enum status plan_of(struct fgm_layer *l, unsigned layers,
+			   unsigned channels, uint32_t side,
+			   struct nn_plan *plan)
+{
+	struct model m = { .layers = l };
+	struct fgm_net net = { .in_type = FGM_S8,
+			       .in_channels = (uint16_t)channels,
+			       .layer_count = (uint16_t)layers };
+
+	for (unsigned i = 0; i < layers; i++) {
+		l[i].op = FGM_CONV;
+		l[i].in_type = l[i].out_type = FGM_S8;
+		l[i].kernel_h = l[i].kernel_w = l[i].stride = 1;
+		l[i].in_channels = l[i].out_channels = (uint16_t)channels;
+		l[i].input = (uint16_t)i;
+	}
+	return nn_plan_make(plan, &m, &net, side, side, NN_ROWS, NULL);
+}
+
+/* Its second block of outputs would read the first block's. */
+START_TEST(a_layer_that_reads_its_residual_does_not_overwrite_it)
+{
+	struct fgm_layer l[3] = {
+		{ .residual = FGM_NO_TENSOR },
+		{ .residual = 1 },
+		{ .residual = FGM_NO_TENSOR },
+	};
+	struct nn_plan plan;
+
+	ck_assert_uint_eq(plan_of(l, 3, 32, 8, &plan), ST_OK);
+	ck_assert_uint_ne(plan.tensor[2].offset, plan.tensor[1].offset);
+}
+END_TEST
+
+/* On a machine of 32 bits the sum would begin anew at 4 GiB. */
+START_TEST(tensors_that_are_too_large_only_together_are_refused)
+{
+	struct fgm_layer l[40];
+	struct nn_plan plan;
+
+	for (unsigned n = 1; n <= 40; n++) {
+		memset(l, 0, sizeof(l));
+		for (unsigned i = 0; i < n; i++)
+			l[i].residual = i < 1 ? FGM_NO_TENSOR : 1;
+		ck_assert_uint_eq(plan_of(l, n, 4000, 160, &plan),
+				  n < 3 ? ST_OK : ST_BAD_MODEL);
+	}
+}
+END_TEST
+
 Suite *suite_nn(void)
 {
 	Suite *s = suite_create("nn");
@@ -231,6 +282,9 @@ Suite *suite_nn(void)
 	tcase_add_test(t, every_embedder_is_exact);
 	tcase_add_test(t, live_tensors_do_not_overlap);
 	tcase_add_test(t, an_embedder_fits_beside_vga_in_one_mebibyte);
+	tcase_add_test(t,
+		       a_layer_that_reads_its_residual_does_not_overwrite_it);
+	tcase_add_test(t, tensors_that_are_too_large_only_together_are_refused);
 	tcase_add_test(t, refuses_an_input_too_small_for_the_net);
 	suite_add_tcase(s, t);
 	return s;
