@@ -208,9 +208,9 @@ int cli_version(const struct cli *cli)
 	if (cli->json)
 		cli_print_json(json_pack(
 			"{s:s, s:s?, s:{s:s?, s:s?}}", "version",
-			FACEGATE_VERSION, "isa", info ? info->isa : NULL,
-			"models", "embedder", info ? info->model_id : NULL,
-			"detector", info ? info->detector_id : NULL));
+			FACEGATE_VERSION, "isa", engine_isa(), "models",
+			"embedder", info ? info->model_id : NULL, "detector",
+			info ? info->detector_id : NULL));
 	else if (info != NULL)
 		printf("facegate %s, kernels %s, embedder %s, detector %s\n",
 		       FACEGATE_VERSION, info->isa, info->model_id,

@@ -59,6 +59,13 @@ static size_t keep_bytes(const struct engine *e)
 			align_up(e->embedder.plan.total_bytes, ARENA_ALIGN));
 }
 
+const char *engine_isa(void)
+{
+	const struct k_table *k = k_select(getenv("FACEGATE_ISA"));
+
+	return k ? k->name : NULL;
+}
+
 static enum status open_models(struct engine *e,
 			       const struct engine_options *opt,
 			       struct errinfo *err)
@@ -67,6 +74,13 @@ static enum status open_models(struct engine *e,
 	const struct k_table *k = k_select(isa);
 	enum status st;
 
+	if (opt->workers < 1 || opt->workers > ENGINE_WORKERS_MAX ||
+	    opt->gallery_max < 1)
+		return err_set(err, ST_BAD_CONFIG, "engine options");
+	if (opt->min_face_px > 0 && opt->min_face_px < 12)
+		return err_set(err, ST_BAD_CONFIG,
+			       "min_face_px: %u is not 0, nor 12 or more",
+			       opt->min_face_px);
 	if (k == NULL)
 		return err_set(err, ST_BAD_CONFIG,
 			       "FACEGATE_ISA: this processor has no level %s",
@@ -162,13 +176,6 @@ enum status engine_open(const struct engine_options *opt, struct engine **out,
 	enum status st;
 
 	*out = NULL;
-	if (opt->workers < 1 || opt->workers > ENGINE_WORKERS_MAX ||
-	    opt->gallery_max < 1)
-		return err_set(err, ST_BAD_CONFIG, "engine options");
-	if (opt->min_face_px > 0 && opt->min_face_px < 12)
-		return err_set(err, ST_BAD_CONFIG,
-			       "min_face_px: %u is not 0, nor 12 or more",
-			       opt->min_face_px);
 	e = calloc(1, sizeof(*e));
 	if (e == NULL)
 		return err_set(err, ST_NO_MEMORY, "no memory to start");
@@ -267,45 +274,21 @@ static void scale_face(const struct picture_info *p, struct face *f)
 	f->inter_eye_px = sqrtf(dx * dx + dy * dy);
 }
 
-/* Largest box first; faces come in order of confidence, which breaks ties. */
-static void sort_by_area(struct face *f, size_t n)
-{
-	for (size_t i = 1; i < n; i++) {
-		struct face v = f[i];
-		size_t j = i;
-
-		while (j > 0 && f[j - 1].box[2] * f[j - 1].box[3] <
-					v.box[2] * v.box[3]) {
-			f[j] = f[j - 1];
-			j--;
-		}
-		f[j] = v;
-	}
-}
-
 static enum status detect(struct engine *e, unsigned slot, enum mtcnn_goal goal,
 			  struct face *faces, size_t cap, size_t *count,
 			  struct errinfo *err)
 {
 	struct worker *w = &e->worker[slot];
 	uint64_t start = e->now_us();
-	struct face all[ENGINE_FACES_MAX];
-	size_t n = 0;
 	enum status st;
 
 	*count = 0;
 	if (!w->has_picture)
 		return err_set(err, ST_INTERNAL, "no picture");
-	/* All are found before the largest are chosen. */
-	st = mtcnn_run(&e->mtcnn, &w->pool, &w->picture, goal, all,
-		       ENGINE_FACES_MAX, &n, err);
-	if (st == ST_OK) {
-		for (size_t i = 0; i < n; i++)
-			scale_face(&w->info, &all[i]);
-		sort_by_area(all, n);
-		*count = n < cap ? n : cap;
-		memcpy(faces, all, *count * sizeof(*faces));
-	}
+	st = mtcnn_run(&e->mtcnn, &w->pool, &w->picture, goal, faces, cap,
+		       count, err);
+	for (size_t i = 0; i < *count; i++)
+		scale_face(&w->info, &faces[i]);
 	w->receipt.detect_us += e->now_us() - start;
 	return st;
 }

@@ -64,8 +64,13 @@ struct engine_options {
 #define ENGINE_WORKERS_MAX 16
 #define ENGINE_FACES_MAX   64 /* faces reported of one picture */
 
-/* Opens the engine. Errors: ST_BAD_MODEL, ST_IO_ERROR (file), ST_POOL_TOO_SMALL
- * (text and found/limit say the bytes needed and given), ST_NO_MEMORY. */
+/* The level of kernels that an engine opened now would use: the best of this
+ * processor, or what FACEGATE_ISA asks for. NULL if there is no such level. */
+const char *engine_isa(void);
+
+/* Opens the engine. Errors: ST_BAD_CONFIG, ST_BAD_MODEL, ST_IO_ERROR (file),
+ * ST_POOL_TOO_SMALL (text and found/limit say the bytes needed and given),
+ * ST_NO_MEMORY. */
 enum status engine_open(const struct engine_options *opt, struct engine **out,
 			struct errinfo *err) MUST_CHECK;
 void engine_close(struct engine *e); /* NULL is fine */

@@ -359,6 +359,19 @@ static enum status find_largest(struct mtcnn_run *r, refine_marks *marks,
 	return ST_OK;
 }
 
+/* Largest box first; of the same size the most certain, which came first. */
+static void sort_by_area(struct candidate *c, size_t n)
+{
+	for (size_t i = 1; i < n; i++) {
+		const struct candidate v = c[i];
+		size_t j = i;
+
+		for (; j > 0 && area_of(&c[j - 1]) < area_of(&v); j--)
+			c[j] = c[j - 1];
+		c[j] = v;
+	}
+}
+
 static void store_face(const struct candidate *c, const float *marks,
 		       struct face *f)
 {
@@ -414,6 +427,7 @@ enum status mtcnn_run(const struct mtcnn *d, struct arena *pool,
 				   : find_all(&r, marks, err);
 	if (st != ST_OK)
 		goto done;
+	sort_by_area(r.c, r.count);
 	for (size_t i = 0; i < r.count && *count < cap; i++)
 		store_face(&r.c[i], marks[(size_t)r.c[i].shift[0]],
 			   &faces[(*count)++]);

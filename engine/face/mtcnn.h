@@ -43,8 +43,8 @@ enum status mtcnn_open(struct mtcnn *d, const struct model *m,
  * it finds every face, the same bits. */
 enum mtcnn_goal { MTCNN_ALL, MTCNN_LARGEST };
 
-/* Finds up to cap faces in the picture, in its own pixels, in order of
- * falling confidence. inter_eye_px is filled in too. */
+/* Finds faces in the picture, in its own pixels, and tells the largest of them,
+ * the largest box first, at most cap. inter_eye_px is filled in too. */
 enum status mtcnn_run(const struct mtcnn *d, struct arena *pool,
 		      const struct image *img, enum mtcnn_goal goal,
 		      struct face *faces, size_t cap, size_t *count,

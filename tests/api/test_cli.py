@@ -267,6 +267,12 @@ class Info(Case):
                                      in ("mtcnn.fgm",
                                          "embedder-accurate.fgm")))
 
+    def test_budget_refuses_what_the_engine_refuses(self):
+        for command in (["budget"], ["detect", BIDEN[0]]):
+            done = run(*command, "--min_face_px", "5")
+            self.assertEqual(done.returncode, 2, command)
+            self.assertIn("(bad_config)", done.stderr)
+
     def test_budget_of_a_pool_that_is_too_small_is_shown_and_gives_2(self):
         done = run("budget", "--json", "--pool_kib", "256")
         self.assertEqual(done.returncode, 2)
@@ -313,12 +319,13 @@ class Info(Case):
         self.assertRegex(found["models"]["embedder"], "^accurate@[0-9a-f]{8}$")
         self.assertRegex(found["models"]["detector"], "^mtcnn@[0-9a-f]{8}$")
 
-    def test_version_is_known_without_models(self):
+    def test_version_and_kernels_are_known_without_models(self):
         done = run("version", "--json", "--models_dir=/nowhere")
         self.assertEqual(done.returncode, 2)
         found = json.loads(done.stdout)
         self.assertRegex(found["version"], r"^\d+\.\d+\.\d+$")
-        self.assertIsNone(found["isa"])
+        self.assertEqual(found["isa"], self.result("version")["isa"])
+        self.assertEqual(found["models"], {"embedder": None, "detector": None})
         self.assertIn("/nowhere", done.stderr)
 
     def test_scalar_kernels_can_be_forced(self):

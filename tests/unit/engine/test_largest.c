@@ -34,22 +34,32 @@ static void close_model(void)
 	model_close(&model);
 }
 
-/* Puts a photograph on the canvas, at a scale of eighths: the face of obama.jpg
- * is 29 pixels wide for each. */
-static void put(const char *name, unsigned scale, uint32_t x, uint32_t y)
+/* Puts a window of a photograph on the canvas, at a scale of eighths: the face
+ * of obama.jpg is 29 pixels wide for each. A window of size 0 is all of it. */
+static void put_part(const char *name, unsigned scale, uint32_t from_x,
+		     uint32_t from_y, uint32_t w, uint32_t h, uint32_t x,
+		     uint32_t y)
 {
 	char path[256];
 	struct image p;
 
 	snprintf(path, sizeof(path), "tests/data/faces/%s", name);
 	p = load_photo(path, scale);
-	for (uint32_t i = 0; i < p.height_px && y + i < HEIGHT; i++) {
-		uint32_t n = x + p.width_px < WIDTH ? p.width_px : WIDTH - x;
+	w = w ? w : p.width_px;
+	h = h ? h : p.height_px;
+	for (uint32_t i = 0; i < h && y + i < HEIGHT; i++) {
+		uint32_t n = x + w < WIDTH ? w : WIDTH - x;
 
 		memcpy(pixels + ((y + i) * WIDTH + x) * 3,
-		       p.rgb + i * p.stride_bytes, n * 3);
+		       p.rgb + (from_y + i) * p.stride_bytes + from_x * 3,
+		       n * 3);
 	}
 	free(p.rgb);
+}
+
+static void put(const char *name, unsigned scale, uint32_t x, uint32_t y)
+{
+	put_part(name, scale, 0, 0, 0, 0, x, y);
 }
 
 struct found {
@@ -138,6 +148,24 @@ START_TEST(where_no_face_is_large_every_face_is_found)
 }
 END_TEST
 
+/* The most certain ones may be others. */
+START_TEST(of_more_faces_than_can_be_told_the_largest_are)
+{
+	struct found f;
+
+	for (uint32_t y = 0; y < HEIGHT; y += 48)
+		for (uint32_t x = 0; x < WIDTH; x += 44)
+			put_part("obama.jpg", 1, 40, 6, 44, 48, x, y);
+	put_part("obama.jpg", 2, 80, 12, 88, 96, 264, 192);
+	f = find(MTCNN_ALL);
+	ck_assert_uint_eq(f.count, FACES_MAX);
+	ck_assert_float_ge(f.face[0].box[2], 50);
+	for (size_t i = 1; i < f.count; i++)
+		ck_assert_float_le(f.face[i].box[2] * f.face[i].box[3],
+				   f.face[i - 1].box[2] * f.face[i - 1].box[3]);
+}
+END_TEST
+
 /* R-Net looks at a bounded number of candidates: the best ones of all. */
 START_TEST(in_a_crowd_every_face_is_found)
 {
@@ -181,6 +209,7 @@ Suite *suite_largest(void)
 		t, a_large_face_is_the_same_and_a_small_one_is_not_looked_for);
 	tcase_add_test(t, a_face_of_similar_size_is_found_too);
 	tcase_add_test(t, where_no_face_is_large_every_face_is_found);
+	tcase_add_test(t, of_more_faces_than_can_be_told_the_largest_are);
 	tcase_add_test(t, in_a_crowd_every_face_is_found);
 	tcase_add_test(
 		t, levels_of_kernels_and_sizes_of_memory_give_the_same_bits);
