@@ -73,6 +73,15 @@ class Contender:
         self.process.send_signal(signal.SIGSTOP)
         return answer
 
+    def try_to(self, line):
+        """Its answer, or None if it has failed, now or before."""
+        if self.error is None:
+            try:
+                return self.ask(line)
+            except FAILURES as e:
+                self.fail(e)
+        return None
+
     def memory(self):
         """Resident memory now, and the most so far."""
         return {"rss_kib": memory_kib(self.process.pid, "VmRSS"),
@@ -88,7 +97,8 @@ class Contender:
         of the machine, and of ms, by the clock, where there are more."""
         head = {"name": self.name, "kind": self.kind, "threads": self.threads}
         if self.error:
-            return {**head, "error": self.error}
+            return {**head, "error": self.error, "ms": None, "rss_kib": None,
+                    "ratio_to_best_peer": None}
         return {**head, "ms": statistics.median(self.times), "ms_min": min(self.times),
                 "cpu_ms": statistics.median(self.cpu_times),
                 **self.memory(), "load_ms": round(self.load_ms, 1),
@@ -99,16 +109,17 @@ def interleave(contenders, rounds, round_s):
     """Times the living ones in turn, A B C, B C A, C A B, about round_s seconds each."""
     alive = [c for c in contenders if c.error is None]
     for c in alive:
-        c.ask("run 1")
-        start = time.monotonic()
-        c.ask("run 1")
-        c.repeat = max(1, round(round_s / max(time.monotonic() - start, 1e-4)))
+        if c.try_to("run 1"):
+            start = time.monotonic()
+            c.try_to("run 1")
+            c.repeat = max(1, round(round_s / max(time.monotonic() - start, 1e-4)))
     for i in range(rounds):
         first = i % max(len(alive), 1)
         for c in alive[first:] + alive[:first]:
-            spent = c.ask(f"run {c.repeat}")
-            c.times.append(spent["ms"])
-            c.cpu_times.append(spent["cpu_ms"])
+            spent = c.try_to(f"run {c.repeat}")
+            if spent:
+                c.times.append(spent["ms"])
+                c.cpu_times.append(spent["cpu_ms"])
 
 
 def cost(row):
@@ -117,7 +128,7 @@ def cost(row):
 
 def ratio_to_best(row, rows, kinds):
     """To the cheapest other contender of these kinds with as many threads, or None."""
-    others = [cost(r) for r in rows if "ms" in r and r["kind"] in kinds and r is not row
+    others = [cost(r) for r in rows if "error" not in r and r["kind"] in kinds and r is not row
               and r["threads"] == row["threads"]]
     return cost(row) / min(others) if others else None
 
@@ -125,7 +136,7 @@ def ratio_to_best(row, rows, kinds):
 def rows_of(contenders):
     rows = [c.row() for c in contenders]
     for row in rows:
-        if "ms" in row:
+        if "error" not in row:
             row["ratio_to_best_peer"] = ratio_to_best(row, rows, ("peer", "peer-int8"))
     for c in contenders:
         c.close()

@@ -48,7 +48,7 @@ def timed(rows, extra=()):
             continue
         version = row.get("version", "")
         out.append([label, version, number(row["cpu_ms"]), number(row["ratio_to_best_peer"]),
-                    number(two["ms"]) if two and "ms" in two else "",
+                    number(two["ms"]) if two and "error" not in two else "",
                     mib(row["rss_peak_kib"]), number(row["load_ms"])] +
                    [f(row) for _, f in extra])
     return table(["", "version", "CPU ms", "to best peer", "ms, two threads", "peak MiB",
@@ -137,7 +137,7 @@ def plot(folder, name, title, xlabel, draw, time="CPU ms", log=False):
 
 
 def line(axis, rows, x, field, label, color):
-    rows = [r for r in rows if "ms" in r]
+    rows = [r for r in rows if r.get("ms") is not None]
     y = [r["rss_kib"] / 1024 if field == "mib" else r.get("cpu_ms", r["ms"]) for r in rows]
     axis.plot([r[x] for r in rows], y, "o-", ms=3, label=label, color=color)
 

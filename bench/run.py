@@ -81,7 +81,8 @@ def embedder(options):
     for i, crop in enumerate(crops):
         paths.append(os.path.join(inputs.WORK, f"crop-{i}.rgb"))
         crop.tofile(paths[-1])
-    missing = inputs.embedder_files(crops)
+    for name, why in inputs.embedder_files(crops).items():
+        print(f"no {name}: {why}", flush=True)
     rows = []
     for threads in options.threads:
         contenders = [engine("embed", level, threads, paths) for level in levels()]
@@ -92,11 +93,9 @@ def embedder(options):
         rows += finish(contenders, options.rounds,
                        {"cosine_to_ours": lambda a, b: round(float(cosines(a, b).min()), 4)})
     for row in rows:
-        if row["kind"] == "ours" and "ms" in row:
+        if row["kind"] == "ours" and "error" not in row:
             row["ratio_to_best_float_peer"] = ratio_to_best(row, rows, ("peer",))
             row["ratio_to_best_int8_peer"] = ratio_to_best(row, rows, ("peer-int8",))
-    if missing:
-        rows.append({"name": "files", "missing": missing})
     return rows
 
 
@@ -175,10 +174,10 @@ def search(options):
             rows = finish(contenders, rounds, {})
             for row in rows:
                 row["templates"] = count
-                if "ms" not in row:
+                if "error" in row:
                     continue
                 row["qps"] = 1e3 / cost(row)
-                flat = next((r for r in rows if r["name"] == "faiss flat" and "ms" in r), None)
+                flat = next((r for r in rows if r["name"] == "faiss flat" and "error" not in r), None)
                 if row["kind"] == "ours":
                     row["ratio_to_faiss_flat"] = flat and cost(row) / cost(flat)
                     row["of_bandwidth"] = cost(rows[0]) / cost(row)
@@ -196,7 +195,8 @@ def recall(paths, count):
     ours = scanner(levels()[-1], 1, paths, count, "probes")
     theirs = peer("search", "faiss_flat", 1, paths["rows"], count, paths["probes"])
     row = {"name": "recall of the top match against float", "kind": "recall",
-           "templates": count, "probes": len(ours.out)}
+           "templates": count, "probes": len(ours.out),
+           "ms": None, "rss_kib": None, "ratio_to_best_peer": None}
     if ours.error or theirs.error:
         row["error"] = ours.error or theirs.error
     else:
