@@ -30,7 +30,7 @@ struct config {
 	char embedder[CFG_TEXT_MAX];  /* accurate: embedder-accurate.fgm */
 	char log_level[CFG_TEXT_MAX]; /* error, warn, info, debug */
 	int64_t workers;	      /* 1 .. 16, default 2 */
-	int64_t pool_kib;      /* per worker, 512 .. 65536, default 2048 */
+	int64_t pool_kib;      /* per worker, 256 .. 65536, default 2048 */
 	int64_t queue_max;     /* waiting requests, 0 .. 64, default 8 */
 	int64_t gallery_max;   /* templates, 1 .. 1000000, default 10000 */
 	int64_t body_max_kib;  /* request body, 16 .. 65536, default 16384 */
@@ -59,7 +59,7 @@ struct config {
 	int64_t lockout_failures;   /* 1 .. 1000, default 10 */
 	int64_t lockout_s;	    /* 1 .. 86400, default 60 */
 	int64_t request_timeout_ms; /* absolute, 500 .. 600000, default 15000 */
-	int64_t db_cache_kib; /* SQLite page cache, 64 .. 65536, default 512 */
+	int64_t db_cache_kib; /* SQLite page cache, 64 .. 65536, default 128 */
 	int64_t log_max_rows; /* match log ring, 100 .. 100000000, default
 				 100000 */
 	int64_t log_days;     /* 0: no limit .. 3650, default 0 */
