@@ -228,7 +228,10 @@ bool worker_take_upload(struct request *r)
 {
 	struct srv *srv = r->srv;
 	struct slots *s = slots_of(r);
-	size_t kept = r->route->urgent ? 0 : s->kept;
+	/* Not for /readyz either: it asks for no key, and a stranger must not
+	 * take a door's place. */
+	bool door = r->route->urgent && r->route->roles != 0;
+	size_t kept = door ? 0 : s->kept;
 
 	pthread_mutex_lock(&srv->slots_lock);
 	if (s->left > kept)

@@ -4,6 +4,7 @@ import json
 import random
 import re
 import socket
+import threading
 import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
@@ -363,6 +364,22 @@ class Crowds(unittest.TestCase):
                     self.assertEqual((r.status, r.json["decision"]), (200, "allow"))
                 self.assertEqual(d.get("/readyz").status, 200)
             self.assertTrue(wait_for(lambda: d.get("/people").status == 200))
+
+    def test_a_probe_takes_no_place_of_a_door(self):
+        with Daemon(min_face_px=60, workers=1, queue_max=1) as d, ThreadPoolExecutor() as pool:
+            d.post("/enroll?person_id=p", PICTURE)
+            stop = threading.Event()
+
+            def probe():
+                while not stop.is_set():
+                    self.assertEqual(d.get("/readyz").status, 200)
+            probes = [pool.submit(probe) for _ in range(4)]
+            try:
+                found = {d.post("/verify?person_id=p", PICTURE).status for _ in range(20)}
+            finally:
+                stop.set()
+            self.assertEqual(found, {200})
+            self.assertEqual([p.result() for p in probes], [None] * 4)
 
     def test_a_full_house_is_answered_503_at_once(self):
         with Daemon(workers=1, queue_max=0, min_face_px=60, request_timeout_ms=5000) as d:
