@@ -1,10 +1,12 @@
 """Pictures that are turned, damaged, huge or no pictures at all."""
 
+import os
+import re
 import struct
 import time
 import unittest
 
-from daemon import Daemon, face, made, sanitized, small_face
+from daemon import ROOT, Daemon, face, made, sanitized, small_face
 
 from clitool import grey_jpeg
 
@@ -164,6 +166,21 @@ class Pictures(unittest.TestCase):
         self.expect(claiming(self.picture, 65500, 65500), 422, "picture_too_large")
         self.expect(claiming(self.picture, 65500, 16), 422, "picture_too_large")
         self.expect(claiming(self.picture, 0, 0), 422, "corrupt_jpeg")
+
+    def test_the_largest_pictures_are_those_that_the_document_says(self):
+        with open(os.path.join(ROOT, "docs", "memory.md"), encoding="utf-8") as f:
+            row = re.search(r"^\| 2 MiB \| (\d+x.*)$", f.read(), re.M).group(1)
+        sizes = [tuple(map(int, s)) for s in re.findall(r"(\d+)x(\d+)", row)]
+        self.assertEqual(len(sizes), 3)
+        progressive = made("obama.jpg", 64, 64, "progressive")
+        full_colours = bytearray(progressive)
+        full_colours[frame_header(progressive) + 11] = 0x11  # no more samples of luma
+        for picture, (w, h) in zip((self.picture, progressive, bytes(full_colours)), sizes):
+            with self.subTest(size=(w, h)):
+                r = self.verify(claiming(picture, w, h))
+                self.assertNotEqual(r.json.get("code"), "picture_too_large", r.body)
+                r = self.verify(claiming(picture, w + 16, h + 16))
+                self.assertEqual(r.json.get("code"), "picture_too_large", r.body)
 
     def test_features_that_are_not_supported(self):
         i = frame_header(self.picture)
