@@ -41,6 +41,8 @@ enum status docvalue_groups(const json_t *o, char out[GROUPS_TEXT],
 	if (list == NULL)
 		return ST_OK;
 	out[0] = '\0';
+	if (json_is_null(list))
+		return ST_OK;
 	if (!json_is_array(list) || json_array_size(list) > GROUPS_MAX)
 		goto bad;
 	for (size_t i = 0; i < json_array_size(list); i++) {
@@ -56,8 +58,8 @@ enum status docvalue_groups(const json_t *o, char out[GROUPS_TEXT],
 	return ST_OK;
 bad:
 	return err_set(err, ST_BAD_REQUEST,
-		       "groups must be a list of at most %d different ids of "
-		       "at most %d characters of A-Z a-z 0-9 . _ : @ -",
+		       "groups must be null or a list of at most %d different "
+		       "ids of at most %d characters of A-Z a-z 0-9 . _ : @ -",
 		       GROUPS_MAX, GROUP_ID_MAX);
 }
 

@@ -69,16 +69,13 @@ class People(unittest.TestCase):
         self.d.post("/enroll?person_id=p", A1)
         before = self.d.get("/people/p").json
         for change, after in (({"name": "Two"}, None), ({"groups": ["b", "c"]}, None),
-                              ({"groups": None}, "refused"), ({"metadata": None}, {"metadata": {}}),
+                              ({"groups": None}, {"groups": []}), ({"metadata": None}, {"metadata": {}}),
                               ({"card": None}, None), ({"name": None}, {"name": ""}),
                               ({"valid_until": "2030-01-01T00:00:00Z"},
                                {"valid_until": "2030-01-01T00:00:00.000Z"}),
                               ({"valid_until": None}, None), ({}, None)):
             r = self.send("PATCH", "/people/p", change,
                           {"Content-Type": "application/merge-patch+json"})
-            if after == "refused":
-                self.assertEqual(r.status, 400)
-                continue
             before.update(after or change)
             self.assertEqual(r.status, 200, r.body)
             self.assertGreaterEqual(r.json["updated_at"], before.pop("updated_at"))
