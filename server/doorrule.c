@@ -68,7 +68,9 @@ const char *doorrule_windows_fault(const json_t *list)
 	for (size_t i = 0; i < json_array_size(list); i++)
 		if (!read_window(json_array_get(list, i), &w))
 			return "a window is {\"days\": [\"mon\", ...], "
-			       "\"from\": \"08:00\", \"to\": \"18:00\"}";
+			       "\"from\": \"08:00\", \"to\": \"18:00\"}; from "
+			       "ends at 23:59, to begins at 00:01, and the two "
+			       "must differ";
 	return NULL;
 }
 

@@ -101,6 +101,8 @@ class Doors(unittest.TestCase):
                       {"credential": "barium"}, {"credential": 5}):
             r = self.put(**rules)
             self.assertEqual((r.status, r.json["code"]), (400, "bad_request"), rules)
+        for edge in ({"to": "08:00"}, {"from": "24:00"}, {"to": "00:00"}):
+            self.assertIn("must differ", self.put(windows=[{**day, **edge}]).json["detail"])
         self.assertEqual(self.put(colour="red").json["code"], "unknown_parameter")
         self.assertEqual(self.d.request("PUT", "/doors/a%20b", "{}", JSON).status, 400)
         self.assertEqual(self.d.get("/doors").json, {"doors": [], "next": None})
