@@ -58,7 +58,7 @@ void handle_deepstack_register(struct request *r, unsigned slot)
 	struct enrolment e = { 0 };
 	struct db_person old;
 	char id[PERSON_ID_MAX + 1];
-	const char *userid;
+	const char *userid, *duplicate;
 	enum status st = ST_OK;
 	bool known;
 
@@ -70,6 +70,8 @@ void handle_deepstack_register(struct request *r, unsigned slot)
 		reply_problem(r, NULL);
 		return;
 	}
+	duplicate = request_param(r, "duplicate");
+	e.duplicate_ok = duplicate != NULL && strcmp(duplicate, "allow") == 0;
 	e.person_id = id;
 	e.name = strcmp(id, userid) == 0 ? NULL : userid;
 	known = db_person_get(r->srv->db, id, &old, NULL) == ST_OK;

@@ -224,6 +224,9 @@ class DeepStack(Case):
         self.ask(d, "register", *python_requests(OBAMA, userid="a"))
         r = self.ask(d, "register", *python_requests(OBAMA2, userid="b"), status=400)
         self.assertEqual(r["code"], "duplicate_face")
+        self.assertIn("duplicate=allow", r["error"])
+        twin = [("userid", "b"), ("duplicate", "allow")]
+        self.assertTrue(self.ask(d, "register", *form(twin, [("image", OBAMA2)]))["success"])
         raw = d.raw(f"POST {FACE}register HTTP/1.1\r\nHost: localhost\r\n"
                     f"Content-Length: {KIB * 1024 + 1}\r\n\r\n".encode())
         self.assertEqual(status_of(raw), 413)
