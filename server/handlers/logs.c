@@ -14,6 +14,12 @@
 
 #define PAGE_MAX 200
 
+/* All that decisions give. */
+#define REASONS                                                                \
+	"match below_threshold low_quality person_expired not_in_group "       \
+	"outside_schedule no_face several_faces face_too_small no_templates "  \
+	"other_model"
+
 static enum status text_filter(struct request *r, const char *name, char *out,
 			       size_t room)
 {
@@ -55,6 +61,10 @@ static enum status read_filter(struct request *r, struct log_filter *f,
 		st = text_filter(r, "door_id", f->door_id, sizeof(f->door_id));
 	if (st == ST_OK)
 		st = text_filter(r, "reason", f->reason, sizeof(f->reason));
+	if (st == ST_OK && f->reason[0] != '\0' &&
+	    !docvalue_groups_meet(f->reason, REASONS))
+		st = err_set(&r->err, ST_BAD_REQUEST,
+			     "reason must be one of " REASONS);
 	if (st == ST_OK)
 		st = time_filter(r, "from", &f->from_ms);
 	if (st == ST_OK)

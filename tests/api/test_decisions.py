@@ -132,6 +132,17 @@ class Decisions(unittest.TestCase):
         self.assertEqual(self.d.get("/logs?min_score=0.99&door_id=south").json["logs"], [])
         self.assertEqual(self.d.get("/logs?from=yesterday").status, 400)
         self.assertEqual(self.d.get("/logs?decision=maybe").status, 400)
+        contract = self.d.get("/openapi.json").json
+        reasons = contract["components"]["schemas"]["Verification"]["properties"]["reason"]["enum"]
+        self.assertEqual(reasons, next(p["schema"]["enum"] for p in
+                                       contract["paths"]["/logs"]["get"]["parameters"]
+                                       if p.get("name") == "reason"))
+        for reason in reasons:
+            self.assertEqual(self.d.get("/logs?reason=" + reason).status, 200, reason)
+        for reason in ("no-face", "match_", "MATCH", "matc", "match%20no_face"):
+            r = self.d.get("/logs?reason=" + reason)
+            self.assertEqual((r.status, r.json["code"]), (400, "bad_request"), reason)
+        self.assertIn("no_face", self.d.get("/logs?reason=foo").json["detail"])
         self.assertEqual(self.d.get("/logs?to=0").json["logs"], [])
 
     def test_a_row_of_the_log_says_what_the_answer_said(self):

@@ -96,7 +96,7 @@ class Waiting(unittest.TestCase):
 
             def search():
                 while not stop.is_set():
-                    self.assertEqual(d.get("/logs?reason=nothing").json["logs"], [])
+                    self.assertEqual(d.get("/logs?reason=outside_schedule").json["logs"], [])
 
             threads = [threading.Thread(target=search) for _ in range(4)]
             for t in threads:
