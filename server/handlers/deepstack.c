@@ -47,7 +47,12 @@ static size_t drop_known(struct request *r, struct enrolment *e, int64_t key)
 		    hit.score >= SAME_SCORE)
 			continue;
 		e->templates[kept] = e->templates[i];
-		e->quality[kept++] = e->quality[i];
+		e->quality[kept] = e->quality[i];
+		if (e->crops != NULL)
+			memmove(e->crops + kept * FACE_CROP_BYTES,
+				e->crops + i * FACE_CROP_BYTES,
+				FACE_CROP_BYTES);
+		kept++;
 	}
 	e->count = kept;
 	return kept;

@@ -100,6 +100,19 @@ class Change(Case):
         self.done(d)
         self.assertEqual(d.get("/readyz").json["templates"], 3)
 
+    def test_a_picture_that_is_known_takes_no_other_ones_crop(self):
+        d = self.daemon("fast", deepstack_kib=1024)
+        for pictures in ([A1], [A1, A2]):  # of the two only the second is new
+            body, headers = multipart([("userid", b"a")] + [("image", p) for p in pictures])
+            r = d.request("POST", "/v1/vision/face/register", body, headers)
+            self.assertEqual(r.status, 200, r.body)
+        self.assertEqual(len(self.models(d, "a")), 2)
+        d.stop()
+        d = self.daemon("accurate")
+        self.done(d)
+        for picture in (A1, A2):
+            self.assertGreater(self.verify(d, picture=picture)[2], 0.99)
+
     def test_who_has_no_crop_must_be_enrolled_again(self):
         d = self.daemon("fast", keep=False)
         self.enroll(d, "a", A1)
