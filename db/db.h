@@ -345,7 +345,12 @@ struct match_event {
 	char request_id[REQUEST_ID_MAX + 1];
 	int64_t total_us;
 	int64_t pool_peak_bytes;
+	/* Not stored: whom the decision is about and which template it rests
+	 * on, 0 for none. */
+	int64_t person_key, template_id;
 };
+/* ST_NO_SUCH_PERSON, ST_NO_SUCH_TEMPLATE when person_key or template_id is not
+ * there any more: then there is no row. */
 enum status db_log_add(struct db *db, const struct match_event *ev, int64_t *id,
 		       struct errinfo *err) MUST_CHECK;
 

@@ -127,6 +127,9 @@
 	  "windows, timezone, credential, updated_ms) "                        \
 	  "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")                            \
 	X(DOOR_DELETE, writer, "DELETE FROM doors WHERE id = ?1")              \
+	X(LOG_ABOUT, writer,                                                   \
+	  "SELECT ?1 AND ?1 NOT IN (SELECT key FROM people), "                 \
+	  "?2 AND ?2 NOT IN (SELECT id FROM templates)")                       \
 	X(LOG_ADD, writer,                                                     \
 	  "INSERT INTO match_log(at_ms, route, person_id, door_id, decision, " \
 	  "reason, score, threshold, model_id, request_id, total_us, "         \

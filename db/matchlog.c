@@ -73,6 +73,27 @@ enum status db_log_expire(struct db *db, int64_t before_ms, bool *more,
 	return st;
 }
 
+/* Whoever was erased while the decision was made gets no row any more. */
+static enum status check_about(struct db *db, const struct match_event *ev,
+			       struct errinfo *err)
+{
+	sqlite3_stmt *s = db->stmt[DB_SQL_LOG_ABOUT];
+	enum status st = ST_OK;
+	int rc;
+
+	(void)sqlite3_bind_int64(s, 1, ev->person_key);
+	(void)sqlite3_bind_int64(s, 2, ev->template_id);
+	rc = sqlite3_step(s);
+	if (rc != SQLITE_ROW)
+		st = db_fail(db->writer, rc, "Looking for the person", err);
+	else if (sqlite3_column_int(s, 0))
+		st = err_set(err, ST_NO_SUCH_PERSON, "No person has this id.");
+	else if (sqlite3_column_int(s, 1))
+		st = err_set(err, ST_NO_SUCH_TEMPLATE, "The template is gone.");
+	db_reset(s);
+	return st;
+}
+
 enum status db_log_add(struct db *db, const struct match_event *ev, int64_t *id,
 		       struct errinfo *err)
 {
@@ -96,7 +117,9 @@ enum status db_log_add(struct db *db, const struct match_event *ev, int64_t *id,
 	(void)db_bind_text(s, 10, ev->request_id);
 	(void)sqlite3_bind_int64(s, 11, ev->total_us);
 	(void)sqlite3_bind_int64(s, 12, ev->pool_peak_bytes);
-	st = db_run(db, DB_SQL_LOG_ADD, "Writing the match log", err);
+	st = check_about(db, ev, err);
+	if (st == ST_OK)
+		st = db_run(db, DB_SQL_LOG_ADD, "Writing the match log", err);
 	if (st == ST_OK) {
 		row = sqlite3_last_insert_rowid(db->writer);
 		if (row % step == 0)

@@ -46,6 +46,8 @@ static void fill_event(struct match_event *ev, const struct request *r,
 	snprintf(ev->request_id, sizeof(ev->request_id), "%s", r->id);
 	ev->total_us = (int64_t)(srv_now_us() - r->start_us);
 	ev->pool_peak_bytes = (int64_t)p->receipt.pool_peak_bytes;
+	ev->person_key = o->person ? o->person->key : 0;
+	ev->template_id = o->decision == DECIDE_ALLOW ? o->template_id : 0;
 }
 
 enum status decision_door(struct request *r, struct outcome *o,
@@ -149,14 +151,32 @@ enum status decision_log(struct request *r, const struct picture *p,
 	return st;
 }
 
+void decision_erased(struct outcome *o)
+{
+	o->decision = DECIDE_DENY;
+	o->reason = "below_threshold";
+	o->template_id = 0;
+	/* Of a search nothing is left. */
+	if (o->candidates == NULL)
+		return;
+	o->person = NULL;
+	json_array_clear(o->candidates);
+}
+
 void decision_reply(struct request *r, const struct picture *p,
-		    const struct outcome *o)
+		    struct outcome *o)
 {
 	const char *hint;
 	int64_t at_ms = srv_wall_ms(), id;
+	enum status st = decision_log(r, p, o, at_ms, &id);
 	json_t *j;
 
-	if (decision_log(r, p, o, at_ms, &id) != ST_OK) {
+	if (st == ST_NO_SUCH_TEMPLATE ||
+	    (st == ST_NO_SUCH_PERSON && o->candidates != NULL)) {
+		decision_erased(o);
+		st = decision_log(r, p, o, at_ms, &id);
+	}
+	if (st != ST_OK) {
 		json_decref(o->candidates);
 		reply_problem(r, NULL);
 		return;

@@ -35,8 +35,13 @@ void decision_cut(const struct request *r, struct outcome *o, double fmr);
  * forbids it. */
 void decision_obey(struct outcome *o);
 
+/* What was found is of somebody who was erased meanwhile: whoever it is, he is
+ * not let in by that. */
+void decision_erased(struct outcome *o);
+
 /* Writes the row of a decision made at at_ms and counts it; *log_id is 0 when
- * the disk was full. */
+ * the disk was full. ST_NO_SUCH_PERSON, ST_NO_SUCH_TEMPLATE when the person or
+ * the template that lets in was erased meanwhile: then there is no row. */
 enum status decision_log(struct request *r, const struct picture *p,
 			 const struct outcome *o, int64_t at_ms,
 			 int64_t *log_id) MUST_CHECK;
@@ -44,7 +49,7 @@ enum status decision_log(struct request *r, const struct picture *p,
 /* Writes the row, then answers 200 with the decision. A decision that could
  * not be logged is not given. */
 void decision_reply(struct request *r, const struct picture *p,
-		    const struct outcome *o);
+		    struct outcome *o);
 
 /* The score, or NULL when the one who asks may not see it. */
 json_t *decision_score(const struct request *r, float score);

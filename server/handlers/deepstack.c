@@ -257,6 +257,7 @@ static enum status look_up(struct request *r, unsigned slot, struct picture *p,
 		return ST_OK;
 	s->o.match_us = (int64_t)(srv_now_us() - start);
 	s->o.score = hit.score;
+	s->o.template_id = hit.template_id;
 	s->o.decision = decide_score(hit.score, s->o.cut, st != ST_OK,
 				     &s->o.reason);
 	if (s->o.decision == DECIDE_ALLOW) {
@@ -270,8 +271,7 @@ static void make_nobody(struct seen *s)
 {
 	s->key = 0;
 	s->confidence = 0;
-	s->o.decision = DECIDE_DENY;
-	s->o.reason = "below_threshold";
+	decision_erased(&s->o);
 	s->o.person = NULL;
 }
 
@@ -310,7 +310,7 @@ static enum status name_faces(struct request *r, struct seen *seen, size_t n,
 
 /* A row for each person, or one that nobody was named. */
 static enum status log_faces(struct request *r, const struct picture *p,
-			     const struct seen *seen, size_t n)
+			     struct seen *seen, size_t n)
 {
 	static const struct outcome nobody = { .route = "identify",
 					       .decision = DECIDE_DENY,
@@ -328,9 +328,14 @@ static enum status log_faces(struct request *r, const struct picture *p,
 		if (seen[i].o.person == NULL)
 			continue;
 		st = decision_log(r, p, &seen[i].o, at_ms, &id);
-		rows++;
+		if (st == ST_NO_SUCH_PERSON || st == ST_NO_SUCH_TEMPLATE) {
+			make_nobody(&seen[i]);
+			st = ST_OK;
+		} else {
+			rows++;
+		}
 	}
-	if (rows == 0)
+	if (rows == 0 && st == ST_OK)
 		st = decision_log(r, p, n > 0 ? &seen[0].o : &nobody, at_ms,
 				  &id);
 	return st;

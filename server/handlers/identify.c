@@ -136,9 +136,7 @@ void handle_identify(struct request *r, unsigned slot)
 	}
 	/* A person deleted between search and look-up is nobody any more. */
 	if (st == ST_NO_SUCH_PERSON) {
-		o.decision = DECIDE_DENY;
-		o.reason = "below_threshold";
-		json_array_clear(o.candidates);
+		decision_erased(&o);
 		st = ST_OK;
 	}
 	if (st != ST_OK) {

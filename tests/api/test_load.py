@@ -10,7 +10,7 @@ import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 
-from daemon import JPEG, Daemon, face, faults, sanitized, small_face, wait_for
+from daemon import JPEG, Daemon, face, faults, multipart, sanitized, small_face, wait_for
 
 RSS_MAX_KIB = 14 << 10
 
@@ -117,6 +117,56 @@ class Load(unittest.TestCase):
             self.assertEqual(door.json["decision"], "allow")
             self.assertEqual(second.status, 503)
             self.assertEqual(behind_a_picture(people)[0].status, 200)  # no door came first
+
+    def test_who_is_erased_while_he_is_looked_at_is_not_let_in_and_in_no_row(self):
+        picture = small_face("obama.jpg")
+        with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as pool, \
+                Daemon(environment=faults(folder), workers=2, min_face_px=60,
+                       deepstack_kib=1024) as d:
+            match, go = (os.path.join(folder, name) for name in ("match", "go"))
+
+            def erased_during(ask, erase):
+                """The answer to who was compared, but not answered, when he was erased."""
+                d.post("/enroll?person_id=p", picture)
+                with open(match, "w", encoding="ascii"):
+                    pass
+                try:
+                    answer = pool.submit(ask)
+                    self.assertTrue(wait_for(lambda: not os.path.exists(match)))
+                    self.assertEqual(erase().status, 204)
+                finally:
+                    with open(go, "w", encoding="ascii"):
+                        pass
+                r = answer.result()
+                os.remove(go)
+                return r
+
+            def person():
+                return d.request("DELETE", "/people/p")
+
+            def template():
+                number = d.get("/people/p/templates").json["templates"][0]["template_id"]
+                return d.request("DELETE", f"/people/p/templates/{number}")
+
+            def recognize():
+                body, headers = multipart([("image", picture)])
+                return d.request("POST", "/v1/vision/face/recognize", body, headers)
+
+            for erase in (person, template):
+                j = erased_during(lambda: d.post("/identify?top=2", picture), erase).json
+                self.assertEqual((j["decision"], j["reason"], j["person_id"], j["template_id"],
+                                  j["candidates"]), ("deny", "below_threshold", None, None, []))
+                face, = erased_during(recognize, erase).json["predictions"]
+                self.assertEqual((face["userid"], face["confidence"]), ("unknown", 0))
+            self.assertEqual(d.get("/logs?person_id=p").json["logs"], [])
+            j = erased_during(lambda: d.post("/verify?person_id=p", picture), template).json
+            self.assertEqual((j["decision"], j["reason"], j["template_id"]),
+                             ("deny", "below_threshold", None))
+            r = erased_during(lambda: d.post("/verify?person_id=p", picture), person)
+            self.assertEqual((r.status, r.json["code"]), (404, "no_such_person"))
+            rows = d.get("/logs").json["logs"]
+            self.assertEqual([(row["decision"], row["person_id"]) for row in rows],
+                             [("deny", None)] * 5)
 
     def test_mixed_requests_leave_memory_and_descriptors_flat(self):
         total = 10000 if os.environ.get("SOAK") else 600

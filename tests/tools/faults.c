@@ -2,12 +2,14 @@
  * $FAULTS/full exists, every write to a regular file fails as on a full disk;
  * the file $FAULTS/clock holds the seconds by which the wall clock is wrong.
  * Who finds $FAULTS/hang takes it away and decodes no picture before $FAULTS/go
- * exists; while $FAULTS/black exists pictures are black, and while
- * $FAULTS/silent does the network thread stands still. While $FAULTS/slow
- * exists each sync takes a second. While there is a folder $FAULTS/synced, a
- * sync writes nothing to the disk but a copy of the file as it then is into
- * that folder, named by the file's inode: what a power cut right after it would
- * leave. */
+ * exists; who finds $FAULTS/match decodes and then, when it first asks what
+ * time it is, takes it away and waits for $FAULTS/go: that is when the face has
+ * been compared and nothing logged. While $FAULTS/black exists pictures are
+ * black, and while $FAULTS/silent does the network thread stands still. While
+ * $FAULTS/slow exists each sync takes a second. While there is a folder
+ * $FAULTS/synced, a sync writes nothing to the disk but a copy of the file as
+ * it then is into that folder, named by the file's inode: what a power cut
+ * right after it would leave. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -149,10 +151,20 @@ static long clock_error(void)
 	return strtol(text, NULL, 10);
 }
 
+static _Thread_local int waits_for_match;
+
 int clock_gettime(clockid_t which, struct timespec *now)
 {
-	int rc = (int)syscall(SYS_clock_gettime, which, now);
+	char path[512];
+	int rc;
 
+	if (which == CLOCK_REALTIME && waits_for_match) {
+		waits_for_match = 0;
+		(void)unlink(path_of("match", path));
+		while (!there("go"))
+			rest();
+	}
+	rc = (int)syscall(SYS_clock_gettime, which, now);
 	if (rc == 0 && which == CLOCK_REALTIME)
 		now->tv_sec += clock_error();
 	return rc;
@@ -166,6 +178,7 @@ boolean jpeg_start_decompress(j_decompress_ptr info)
 	if (there("hang") && unlink(path_of("hang", path)) == 0)
 		while (!there("go"))
 			rest();
+	waits_for_match = there("match");
 	return real.call(info);
 }
 

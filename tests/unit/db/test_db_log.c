@@ -359,6 +359,40 @@ START_TEST(place_of_a_receiver_is_kept)
 }
 END_TEST
 
+START_TEST(nobody_erased_gets_a_row)
+{
+	struct match_event ev = test_event("p", "", "allow", 0.5), rows[2];
+	struct db_template t[3];
+	struct db *db = test_open();
+	struct db_person p;
+	int64_t id = 0, key;
+	size_t n = 0;
+
+	ck_assert_int_eq(test_enroll(db, "p", "P", false), ST_OK);
+	ck_assert_int_eq(db_person_get(db, "p", &p, NULL), ST_OK);
+	ck_assert_int_eq(db_templates_list(db, "p", 0, t, 3, &n, NULL), ST_OK);
+	ck_assert_uint_eq(n, TEST_PER_PERSON);
+	ev.person_key = p.key;
+	ev.template_id = t[0].id;
+	add(db, ev);
+	ck_assert_int_eq(
+		db_template_delete(db, "p", t[0].id, &test_by, &key, NULL),
+		ST_OK);
+	ck_assert_int_eq(db_log_add(db, &ev, &id, NULL), ST_NO_SUCH_TEMPLATE);
+	ev.template_id = 0;
+	add(db, ev);
+	ck_assert_int_eq(db_person_delete(db, "p", &test_by, &key, NULL),
+			 ST_OK);
+	ck_assert_int_eq(test_enroll(db, "p", "P", false), ST_OK); /* another */
+	ck_assert_int_eq(db_log_add(db, &ev, &id, NULL), ST_NO_SUCH_PERSON);
+	ck_assert_int_eq(id, 0);
+	ck_assert_uint_eq(list(db, any, rows, 2), 2);
+	ck_assert_str_eq(rows[0].person_id, "");
+	ck_assert_str_eq(rows[1].person_id, "");
+	db_close(db);
+}
+END_TEST
+
 /* Until a call has nothing more to do; returns the number of calls. */
 static int keep_up(struct db *db, int64_t now_ms)
 {
@@ -424,6 +458,7 @@ Suite *suite_db_log(void)
 	tcase_add_test(tc, lower_limit_takes_effect_at_open);
 	tcase_add_test(tc, every_combination_of_filters_uses_its_index);
 	tcase_add_test(tc, place_of_a_receiver_is_kept);
+	tcase_add_test(tc, nobody_erased_gets_a_row);
 	tcase_add_test(tc, rows_older_than_log_days_go_in_steps_and_as_bytes);
 	suite_add_tcase(s, tc);
 	return s;
