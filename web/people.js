@@ -43,17 +43,35 @@ async function showAll(place, query, signal) {
   await list.load();
 }
 
+/** JSON whose numbers stay as they are written, where the browser can do that. */
+const exact = (text) => JSON.parse(text, (_, value, context) =>
+  (typeof value === "number" && JSON.rawJSON ? JSON.rawJSON(context.source) : value));
+
+function object(text) {
+  try {
+    return exact(text || "{}");
+  } catch (error) {
+    throw new Error(`Metadata is a JSON object, such as {"desk": 4}. ${error.message}.`);
+  }
+}
+
+// From the text of a field to the member of that name.
+const READ = { name: String, groups: words, valid_from: fromLocal, valid_until: fromLocal, metadata: object };
+
 function edit(person, signal) {
   const when = (name) => input(name, { type: "datetime-local", step: 1, value: toLocal(person[name]) });
   const number = (name, max, value) => input(name, { type: "number", min: 0, max, value });
-  return form({ class: "grid" }, async (data, element) => {
-    const whole = (name) => (data.get(name) === "" ? null : +data.get(name));
-    const card = { facility: whole("facility"), number: whole("number") };
-    await ask(`/people/${person.person_id}`, { method: "PATCH", signal, json: {
-      name: data.get("name"), groups: words(data.get("groups")),
-      card: card.facility == null && card.number == null ? null : card,
-      valid_from: fromLocal(data.get("valid_from")), valid_until: fromLocal(data.get("valid_until")),
-      metadata: JSON.parse(data.get("metadata") || "{}") } });
+  const element = form({ class: "grid" }, async (data) => {
+    const changed = (name) => data.get(name) !== saved.get(name);
+    const json = {};
+    for (const [name, read] of Object.entries(READ)) if (changed(name)) json[name] = read(data.get(name));
+    if (changed("facility") || changed("number")) {
+      const [facility, n] = ["facility", "number"].map((name) => (data.get(name) === "" ? null : +data.get(name)));
+      if (n == null && facility != null) throw new Error("A card has a number; a facility alone is none.");
+      json.card = n == null ? null : { facility, number: n };
+    }
+    await ask(`/people/${person.person_id}`, { method: "PATCH", signal, json });
+    saved = data;
     element.querySelector(".fault").replaceChildren(notice("Saved."));
   },
   field("Name", input("name", { value: person.name, maxlength: 128 })),
@@ -64,6 +82,9 @@ function edit(person, signal) {
   field("Metadata", h("textarea", { name: "metadata", rows: 2, spellcheck: "false" }, JSON.stringify(person.metadata)),
     "A JSON object of at most 512 bytes."),
   h("div", { class: "buttons" }, h("button", { class: "main" }, "Save")));
+  // What nobody touched is not sent: a field may show less than there is.
+  let saved = new FormData(element);
+  return element;
 }
 
 function templates(id, signal) {
@@ -84,7 +105,8 @@ function templates(id, signal) {
 }
 
 async function showOne(place, id, signal) {
-  const person = await get(`/people/${id}`, null, signal);
+  const text = await (await ask(`/people/${id}`, { signal })).text();
+  const person = { ...JSON.parse(text), metadata: exact(text).metadata };
   const stored = templates(id, signal);
   put(place, h("h1", {}, person.name || id),
     facts([["Id", id], ["Added", time(person.created_at)], ["Changed", time(person.updated_at)]]),

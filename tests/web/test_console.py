@@ -201,6 +201,35 @@ class Console(unittest.TestCase):
         person = self.d.get("/people/new.one").json
         self.assertEqual((person["name"], person["groups"], person["card"]["number"],
                           person["metadata"]), ("Second", ["staff", "night"], 3456, {"desk": 4}))
+        # What is not touched stays, also what its field cannot show.
+        kept = {"groups": ["a", "b"], "valid_until": "2030-01-01T00:00:00.750Z",
+                "card": {"facility": None, "number": 2 ** 35 - 1}}
+        self.d.request("PATCH", "/people/new.one", json.dumps(
+            {**kept, "metadata": {"badge": 2 ** 53 + 1, "f": 1.0}}), JSON)
+        page.call("Page.reload")
+        page.wait("document.querySelector('[name=metadata]')?.value.includes('badge')")
+        page.fill("Name", "Third")
+        page.click("button", "Save")
+        page.wait_text("Saved.", ".notice")
+        person = self.d.get("/people/new.one").json
+        self.assertEqual({name: person[name] for name in kept}, kept)
+        self.assertEqual((person["name"], json.dumps(person["metadata"])),
+                         ("Third", '{"badge": 9007199254740993, "f": 1.0}'))
+        page.fill("Metadata", '{"badge":9007199254740993,"f":2.0}')
+        page.fill("Card: number", "")
+        page.click("button", "Save")
+        page.wait_text("Saved.", ".notice")
+        person = self.d.get("/people/new.one").json
+        self.assertEqual((person["card"], json.dumps(person["metadata"])),
+                         (None, '{"badge": 9007199254740993, "f": 2.0}'))
+        page.fill("Card: facility", "7")
+        page.click("button", "Save")
+        page.wait_text("A card has a number", "[role=alert]")
+        page.fill("Card: facility", "")
+        page.fill("Metadata", '{"desk": 4')
+        page.click("button", "Save")
+        page.wait_text("Metadata is a JSON object", "[role=alert]")
+        self.assertEqual(self.d.get("/people/new.one").json, person)
         page.click("button", "Delete this person")
         page.click("button", "Keep")
         self.assertEqual(self.d.get("/people/new.one").status, 200)
