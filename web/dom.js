@@ -55,16 +55,15 @@ export function form(attributes, send, ...children) {
   const element = h("form", { ...attributes, onsubmit: async (event) => {
     event.preventDefault();
     const button = event.submitter ?? element.querySelector("button:not([type=button])");
+    if (button?.hasAttribute("aria-busy")) return;
     fault.replaceChildren();
     button?.setAttribute("aria-busy", "true");
-    if (button) button.disabled = true;
     try {
       await send(new FormData(element), element);
     } catch (error) {
       fault.replaceChildren(problem(error));
     } finally {
       button?.removeAttribute("aria-busy");
-      if (button) button.disabled = false;
     }
   } }, ...children, fault);
   return element;
@@ -89,12 +88,12 @@ export function button(text, run, attributes) {
 export const dangerous = (text, question, run, attributes) =>
   button(text, async () => await confirmed(question) && run(), { class: "danger", ...attributes });
 
-/** What went wrong, in the daemon's own words. */
-export function problem(error) {
+/** What went wrong, in the daemon's own words. file: the name of the one picture that was sent. */
+export function problem(error, file) {
   const p = error.problem;
   return h("div", { class: "notice bad", role: "alert" },
-    h("strong", {}, p?.title ?? "That did not work"), h("p", {}, error.message),
-    p?.part && h("p", {}, `It is about picture ${parseInt(p.part.match(/\d+/), 10) + 1}.`),
+    h("strong", {}, file && `${file}: `, p?.title ?? "That did not work"), h("p", {}, error.message),
+    p?.part && !file && h("p", {}, `It is about picture ${parseInt(p.part.match(/\d+/), 10) + 1}.`),
     p?.hint && h("p", {}, p.hint),
     p?.person_id && h("p", {}, "Enrolled as ", h("a", { href: `#/people/${p.person_id}` }, p.person_id), "."),
     p && h("small", {}, `${p.code}, request ${p.request_id}`));

@@ -19,7 +19,7 @@ function canvasOf(source, width, height) {
 async function jpegOf(file) {
   if (file.type === "image/jpeg") return file;
   const bitmap = await upright(file).catch(() => {
-    throw new Error(`${file.name} is no picture that this browser can read.`);
+    throw new Error("This is no picture that this browser can read.");
   });
   return toJpeg(canvasOf(bitmap, bitmap.width, bitmap.height));
 }
@@ -153,7 +153,7 @@ export function picker({ several = false, detect = true, signal, changed }) {
       figure.scrollIntoView({ block: "nearest" });
     } catch (error) {
       figure.remove();
-      fault.replaceChildren(problem(error));
+      fault.append(problem(error, blob.name));
     }
   }
 

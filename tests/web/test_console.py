@@ -104,15 +104,26 @@ class Console(unittest.TestCase):
         page.wait_text("Good enough to enrol.")
         page.click("button", "Webcam")  # off again
         page.wait("!document.querySelector('video').srcObject")
-        page.put_files(os.path.join(ROOT, "docs", "performance", "faces.png"))
-        page.wait_text("No face was found.")
+        with tempfile.TemporaryDirectory() as folder:
+            table, cut = (os.path.join(folder, name) for name in ("table.csv", "cut.jpg"))
+            with open(table, "wb") as f:
+                f.write(b"p-1,Obama\n")
+            with open(cut, "wb") as f:
+                f.write(small_face("obama2.jpg")[:9000])
+            page.put_files(table, cut, os.path.join(ROOT, "docs", "performance", "faces.png"))
+            page.wait_text("No face was found.")
         page.wait_text("Enrol 2 pictures", "button")
+        faults = page.evaluate("[...document.querySelectorAll('[role=alert]')].map((e) => e.innerText)")
+        self.assertEqual([f.split(":")[0] for f in faults], ["table.csv", "cut.jpg"])
+        self.assertIn("corrupt_jpeg", faults[1])
         page.click("button", "Enrol 2 pictures")
         page.wait_text("No face found", "[role=alert]")  # all or none
         page.click("figure:last-child button", "Remove")
         page.click("button", "Enrol")
         page.wait_text("with 1 new of 1 templates")
-        self.assert_clean(allowed=["422"])
+        page.wait("!document.querySelector('form [aria-busy]')")
+        self.assertTrue(page.evaluate("[...document.querySelectorAll('form .main')].at(-1).disabled"))
+        self.assert_clean(allowed=["400", "422"])
 
     def test_a_poor_picture_gets_a_hint_before_it_is_sent(self):
         with Daemon(min_face_px=60, enrol_sharpness_min=100) as d:
