@@ -34,12 +34,13 @@ async function showAll(place, signal) {
 
 /** One line of a door's week. */
 function span(w) {
-  const time = (name, label, value) => field(label, input(name, { size: 5, pattern: "([01]\\d|2[0-3]):[0-5]\\d|24:00",
-    title: "hh:mm, up to 24:00", required: true, value }));
+  const time = (name, label, value, range, pattern) => field(label, input(name, { size: 5, required: true, value,
+    pattern, title: `hh:mm, ${range}` }));
   const element = h("fieldset", { class: "window" }, h("legend", {}, "Open"),
     h("div", { class: "days" }, DAYS.map((day) => h("label", {},
       h("input", { type: "checkbox", value: day, checked: w.days.includes(day) }), day))),
-    time("from", "From", w.from), time("to", "To", w.to),
+    time("from", "From", w.from, "before 24:00", "([01]\\d|2[0-3]):[0-5]\\d"),
+    time("to", "To", w.to, "00:01 to 24:00", "(?!00:00)([01]\\d|2[0-3]):[0-5]\\d|24:00"),
     button("Remove", () => element.remove()));
   return element;
 }
@@ -63,6 +64,8 @@ async function showOne(place, id, fresh, signal) {
     form({}, async (data, element) => {
       const body = { groups: words(data.get("groups")), timezone: data.get("timezone"),
         windows: [...week.children].map(spanValue), credential: data.get("credential") || null };
+      if (body.windows.some((w) => !w.days.length || w.from === w.to))
+        throw new Error("Each time needs a day of the week, and an end other than its beginning.");
       if (score.value !== "") body.min_score = +score.value;
       else if (data.get("target_fmr")) body.target_fmr = +data.get("target_fmr");
       await ask(`/doors/${id}`, { method: "PUT", json: body, signal });

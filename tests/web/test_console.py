@@ -266,6 +266,12 @@ class Console(unittest.TestCase):
         page.fill("Groups let in", "staff")
         page.fill("Time zone", "Europe/Berlin")
         page.click("button", "Add a time")
+        for day in ("mon", "tue", "wed", "thu", "fri"):
+            page.click("label", day)
+        page.click("button", "Save")
+        page.wait_text("Each time needs a day of the week", "[role=alert]")
+        for day in ("mon", "tue", "wed", "thu", "fri"):
+            page.click("label", day)
         page.fill("From", "07:30")
         page.click("button", "Save")
         page.wait_text("Saved.", ".notice")
