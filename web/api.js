@@ -24,7 +24,9 @@ let asking = null;
 /** Asks for a key; false when the operator would rather not. */
 function askKey(why) {
   asking ??= new Promise((resolve) => {
-    const input = h("input", { id: "key", type: "password", autocomplete: "off", required: true, spellcheck: "false" });
+    const input = h("input", { id: "key", type: "password", autocomplete: "off", required: true, spellcheck: "false",
+      // What a header can carry.
+      pattern: "\\s*[!-~]+\\s*", title: "The whole key: no spaces, no … for what was left out" });
     const dialog = h("dialog", { "aria-labelledby": "key-head", onclose: () => {
       dialog.remove();
       asking = null;

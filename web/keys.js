@@ -5,7 +5,8 @@ import { announce, button, facts, h, put, table } from "/console/dom.js";
 export const title = "Keys";
 
 const ROLES = [["door", "verify, identify, compare, detect"], ["kiosk", "enrol, people, detect"],
-  ["auditor", "match log, metrics, detect; sees scores"], ["admin", "everything, doors too; sees scores"]];
+  ["auditor", "match log, audit log (/audit), metrics, detect; sees scores"],
+  ["admin", "everything, doors too; sees scores"]];
 
 const shell = (text, what) => [h("p", {}, what), h("pre", { tabindex: "0" }, h("code", {}, text))];
 
