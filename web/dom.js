@@ -151,11 +151,11 @@ export const time = shown({ dateStyle: "medium", timeStyle: "medium" });
 export const timeOfDay = shown({ timeStyle: "medium", hourCycle: "h23" });
 export const day = shown({ month: "short", day: "numeric" });
 
-/** From the API's UTC to what an input of local times shows, and back. */
+/** From the API's UTC, as text or as milliseconds, to what an input of local times shows, and back. */
 export function toLocal(text) {
-  if (!text) return "";
-  const date = new Date(text);
-  return new Date(date - date.getTimezoneOffset() * 60000).toISOString().slice(0, 19);
+  const date = new Date(/^\d+$/.test(text) ? +text : text || NaN);
+  const local = new Date(date - date.getTimezoneOffset() * 60000);
+  return isNaN(local) ? "" : local.toISOString().slice(0, 19);
 }
 export const fromLocal = (text) => (text ? new Date(text).toISOString() : null);
 

@@ -161,10 +161,19 @@ class Console(unittest.TestCase):
         self.assertEqual([("at north" in r) for r in self.rows()], [True, True])
         page.click("a", "Clear")
         page.wait("document.querySelectorAll('tbody tr').length === 4")
+        for where, start in (("0", "1970-01-01T00:00"), ("1700000000500", "2023-11-14T22:13:20"),
+                             ("2023-11-14T22:13:20Z", "2023-11-14T22:13:20")):
+            self.go(f"log?from={where}")
+            page.wait(f"document.querySelector('[name=from]')?.value === '{start}' "
+                      "&& document.querySelectorAll('tbody tr').length === 4")
+        self.go("log?from=yesterday")
+        page.wait_text("from must be", "[role=alert]")
+        self.go("log")
+        page.wait("document.querySelectorAll('tbody tr').length === 4")
         page.click("tbody a", page.text("tbody a"))
         page.wait_text("of the match log", "h1")
         page.wait_text("Request", "dl")
-        self.assert_clean()
+        self.assert_clean(allowed=["400"])
 
     def test_the_log_is_saved_as_csv(self):
         self.enrol("a")
