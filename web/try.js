@@ -20,7 +20,7 @@ async function outcome(answer, picture) {
         answer.person_id && h("strong", {}, ` ${answer.name || answer.person_id}`)),
       score != null && [scoreBar(score, threshold), h("p", {}, `Score ${score.toFixed(3)}, threshold ` +
         `${threshold.toFixed(3)}. ` + (answer.target_fmr ? "Of comparisons with strangers, one in " +
-        `${Math.round(1 / answer.target_fmr).toLocaleString()} passes it.` : ""))],
+        `${Math.round(1 / answer.target_fmr).toLocaleString()} passes it.` : "Its false match rate is not known."))],
       answer.hint && h("p", {}, answer.hint),
       answer.candidates?.length > 0 && table("Candidates", ["Who", "Score"],
         h("tbody", {}, answer.candidates.map((c) => candidate(c, threshold)))),

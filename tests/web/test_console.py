@@ -325,13 +325,21 @@ class Console(unittest.TestCase):
         page.wait_text("allow", ".outcome")
         said = page.evaluate("document.querySelector('.outcome svg').getAttribute('aria-label')")
         self.assertRegex(said, r"^score 0\.\d+, at or above the threshold 0\.\d+$")
+        page.wait_text("Of comparisons with strangers, one in 10,000 passes it.", ".outcome")
+        # A cut that the model's table does not reach.
+        self.d.request("PUT", "/doors/open", '{"min_score": -1}', JSON)
+        page.fill("Door", "open")
+        page.click("button", "Decide")
+        page.wait_text("Its false match rate is not known.", ".outcome")
+        page.fill("Door", "")
+        self.d.request("DELETE", "/doors/open")
         page.choose("Question", "verify")
         page.fill("Person", "a")
         page.put_files(picture("biden.jpg"))
         page.wait("!document.querySelector('.outcome')")
         page.click("button", "Decide")
         page.wait_text("below threshold", ".outcome")
-        self.assertEqual(len(self.d.get("/logs").json["logs"]), 2)
+        self.assertEqual(len(self.d.get("/logs").json["logs"]), 3)
         self.assert_clean()
 
     def test_health_follows_the_counters(self):
