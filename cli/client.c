@@ -297,10 +297,12 @@ static enum status refusal(unsigned http, const char *text, size_t size,
 {
 	json_t *o = json_loadb(text, size, 0, NULL);
 	const char *code = NULL, *detail = NULL, *hint = NULL, *part = NULL;
+	const char *person = NULL; /* whose face it is, for an admin */
 	enum status st;
 
-	if (json_unpack(o, "{s:s, s:s, s?s, s?s}", "code", &code, "detail",
-			&detail, "hint", &hint, "part", &part) != 0) {
+	if (json_unpack(o, "{s:s, s:s, s?s, s?s, s?s}", "code", &code, "detail",
+			&detail, "hint", &hint, "part", &part, "person_id",
+			&person) != 0) {
 		st = err_set(err, ST_IO_ERROR,
 			     "the answer is HTTP %u, but not from facegate",
 			     http);
@@ -312,8 +314,9 @@ static enum status refusal(unsigned http, const char *text, size_t size,
 		       "--api-key-file or FACEGATE_KEY";
 	if (part != NULL && strcmp(part, "image[0]") == 0)
 		part = NULL;
-	err_set(err, st, "%s%s%s%s%s", part ? part : "", part ? ": " : "",
-		detail, hint ? "; " : "", hint ? hint : "");
+	err_set(err, st, "%s%s%s%s%s%s%s", part ? part : "", part ? ": " : "",
+		detail, hint ? "; " : "", hint ? hint : "",
+		person ? "; it is enrolled as " : "", person ? person : "");
 done:
 	json_decref(o);
 	return st;

@@ -37,13 +37,15 @@ static void print_person(const json_t *row)
 static void print_door(const json_t *row)
 {
 	const json_t *score = json_object_get(row, "min_score");
+	const json_t *rate = json_object_get(row, "target_fmr");
 
 	printf("%s  ", json_string_value(json_object_get(row, "door_id")));
 	if (json_is_number(score))
 		printf("score %.4f  ", json_number_value(score));
+	else if (json_is_number(rate))
+		printf("fmr %g  ", json_number_value(rate));
 	else
-		printf("fmr %g  ",
-		       json_number_value(json_object_get(row, "target_fmr")));
+		printf("fmr default  ");
 	print_words(json_object_get(row, "groups"));
 	putchar('\n');
 }

@@ -1,6 +1,7 @@
 """The facegate command: results, exit codes, and nothing but results on
 standard output."""
 import json
+import re
 import subprocess
 import unittest
 from pathlib import Path
@@ -343,6 +344,13 @@ class CommandLine(Case):
             self.assertEqual(done.returncode, 0)
             self.assertTrue(done.stdout.startswith("usage: facegate"))
             self.assertEqual(done.stderr, "")
+
+    def test_help_has_every_option(self):
+        source = (Path(__file__).resolve().parents[2] / "cli" / "options.c").read_text("utf-8")
+        names = re.findall(r'^\t{ "([a-z-]+)", ', source, re.M)
+        self.assertGreater(len(names), 40)
+        shown = set(re.findall(r"--([a-z-]+)", run("help").stdout))
+        self.assertEqual(sorted(set(names) - shown), [])
 
     def test_no_arguments_show_the_usage_as_an_error(self):
         done = run()

@@ -71,6 +71,16 @@ class Visits(Remote):
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertRegex(done.stdout, r"^deny  no_face .*\n  Look at the camera")
 
+    def test_an_admin_is_told_whose_face_it_is(self):
+        done = self.ask("enroll", "twin", OBAMA)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("it is enrolled as obama (duplicate_face)", done.stderr)
+        key = self.write("kiosk", add_key(self.daemon.data_dir, "kiosk"))
+        done = self.ask("enroll", "twin", OBAMA, "--api-key-file", key)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("(duplicate_face)", done.stderr)
+        self.assertNotIn("obama", done.stderr)
+
     def test_enrol_takes_all_pictures_or_none(self):
         done = self.ask("enroll", "biden", BIDEN, GOLDEN / "biden2.jpg", "--name", "Joe")
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -130,8 +140,10 @@ class Lists(Remote):
         found = self.json_of("doors", "add", "north", "-", "--groups=staff", input=rules)
         self.assertEqual((found["target_fmr"], found["groups"]), (1e-5, ["staff"]))
         self.ask("doors", "add", "south", "-", input='{"min_score":0.6}')
+        self.ask("doors", "add", "west")
         self.assertEqual(self.ask("doors", "list").stdout,
-                         "north  fmr 1e-05  staff\nsouth  score 0.6000  \n")
+                         "north  fmr 1e-05  staff\nsouth  score 0.6000  \nwest  fmr default  \n")
+        self.assertEqual(self.ask("doors", "delete", "west").returncode, 0)
         self.assertIn("timezone: UTC\n", self.ask("doors", "show", "north").stdout)
         self.assertEqual(self.ask("doors", "delete", "north").returncode, 0)
         self.assertEqual([d["door_id"] for d in self.json_of("doors", "list")["doors"]], ["south"])
