@@ -29,7 +29,7 @@ export async function show(place) {
     shell("facegate keys add --role door --label 'north door'", "Make one; it is shown this once:"),
     shell("facegate keys list", "See ids, roles and labels:"),
     shell("facegate keys revoke 5f0c3a91", "Take one back:"),
-    h("p", {}, "With --data_dir=FOLDER, when the daemon's data folder is not the default. Without any key only the daemon's own machine is served."),
+    h("p", {}, "With --data_dir=FOLDER, when the daemon's data folder is not the default. Before the first key the daemon serves its own machine alone; with the last one revoked, nobody."),
     h("h2", {}, "Roles"), table("What each role may do", ["Role", "May"],
       h("tbody", {}, ROLES.map(([role, may]) => h("tr", {}, h("th", { scope: "row" }, role), h("td", {}, may))))));
 }
