@@ -160,6 +160,27 @@ enum status guard_headers(struct request *r, const char *method,
 	return ST_OK;
 }
 
+enum status guard_address(struct request *r, const char **url)
+{
+	const char *scheme = r->srv->tls ? "https://" : "http://";
+	const char *host = MHD_lookup_connection_value(r->connection,
+						       MHD_HEADER_KIND, "Host");
+	const char *name = *url + strlen(scheme);
+	size_t n;
+
+	if (strncasecmp(*url, scheme, strlen(scheme)) != 0)
+		return ST_OK;
+	n = strcspn(name, "/");
+	/* RFC 9112 takes the address's for right; a client must send the same,
+	 * and who is trusted by Host must not get in by another. */
+	if (host == NULL || strlen(host) != n ||
+	    strncasecmp(name, host, n) != 0)
+		return err_set(&r->err, ST_BAD_REQUEST,
+			       "the address is of another host than Host");
+	*url = name[n] == '/' ? name + n : "/";
+	return ST_OK;
+}
+
 enum status guard_body(struct request *r)
 {
 	const char *text = MHD_lookup_connection_value(

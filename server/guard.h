@@ -14,6 +14,11 @@ enum status guard_uri(const char *uri);
 enum status guard_headers(struct request *r, const char *method,
 			  const char *version) MUST_CHECK;
 
+/* Takes scheme and host off an address that has them (the absolute form), so
+ * that *url is a path for all that look at it. ST_BAD_REQUEST unless the Host
+ * header names the same host. */
+enum status guard_address(struct request *r, const char **url) MUST_CHECK;
+
 /* Checks the announced body of a route that takes one, or that there is none.
  */
 enum status guard_body(struct request *r) MUST_CHECK;

@@ -187,6 +187,8 @@ class Wire(unittest.TestCase):
     def test_row_23_no_host(self):
         self.answers({"none": (b"GET /healthz HTTP/1.1\r\n" + CLOSE, 400),
                       "two": (GET + HOST + CLOSE, 400)})
+        address = b"https://x/healthz" if self.d.tls else b"http://x/healthz"
+        self.answers({"another": (b"GET " + address + b" HTTP/1.1\r\n" + HOST + CLOSE, 400)})
 
     def test_row_24_line_ends_and_folded_lines(self):
         self.answers({

@@ -223,9 +223,26 @@ class Protocol(unittest.TestCase):
                      b"/people/%20", b"/logs/%201", b"/logs/+1", b"/logs/0", b"/logs/1x",
                      b"/logs/" + b"9" * 19):
             self.expect(self.d.raw(b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"), 400)
-        for path in (b"/people/", b"/people/../healthz", b"/people/a%2fb", b"http://x/people", b"*"):
+        for path in (b"/people/", b"/people/../healthz", b"/people/a%2fb", b"http:/localhost/people",
+                     b"https://localhost/people", b"http://localhost/nope", b"*"):
             self.expect(self.d.raw(b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\n"
                                    b"Connection: close\r\n\r\n"), 404)
+
+    def test_an_address_with_a_scheme_is_the_same_path_for_everything(self):
+        def status(address, host=b"localhost", more=b""):
+            return status_of(self.d.raw(b"GET " + address + b" HTTP/1.1\r\nHost: " + host
+                                        + b"\r\nConnection: close\r\n" + more + b"\r\n"))
+        for address in (b"http://localhost/healthz", b"HTTP://LOCALHOST/healthz",
+                        b"http://localhost", b"http://localhost/people?limit=1",
+                        b"http://localhost/people/p"):
+            self.assertEqual(status(address), 200, address)
+        self.assertEqual(status(b"http://localhost/people?limit=0"), 400)
+        for address, host in ((b"http://localhost/people", b"x"), (b"http://x/people", b"localhost"),
+                              (b"http://a@localhost/people", b"localhost"), (b"http:///people", b"x"),
+                              (b"http://localhost:1/people", b"localhost")):
+            self.assertEqual(status(address, host), 400, address)
+        # Without keys it is Host that a stranger's page cannot choose.
+        self.assertEqual(status(b"http://x/people", b"x"), 401)
 
     def test_content_types(self):
         for kind in ("image/png", "application/octet-stream", "text/plain",
