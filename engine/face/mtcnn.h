@@ -4,7 +4,8 @@
  * stored: each level is computed from the working picture in strips of columns,
  * row by row, just before P-Net needs it. Candidates live in one array of fixed
  * size. Memory: scratch from the arena's tail, scratch_bytes at least; what
- * more there is makes the strips wider, which saves time and changes no bit.
+ * more there is makes the strips wider, which saves time and changes no bit
+ * (unless the array is full: which weak candidates go depends on the strips).
  * Threads: struct mtcnn is read-only after mtcnn_open.
  */
 #ifndef FACEGATE_MTCNN_H
