@@ -270,6 +270,40 @@ static enum status make_first_key(const struct config *cfg, struct errinfo *err)
 	return st;
 }
 
+struct load {
+	struct engine *engine;
+	size_t count;
+};
+
+static enum status load_row(void *ctx, int64_t person_key, int64_t template_id,
+			    const struct face_template *t)
+{
+	struct load *l = ctx;
+
+	l->count++;
+	return gallery_put(engine_gallery(l->engine), person_key, &template_id,
+			   t, 1, 0);
+}
+
+/* Loads all templates of the embedder in use into the gallery. */
+static enum status load_gallery(struct engine *engine, struct db *db,
+				size_t *count, struct errinfo *err)
+{
+	struct load l = { engine, 0 };
+	enum status st = db_templates_each(db, engine_info(engine)->model_id,
+					   load_row, &l, err);
+
+	*count = l.count;
+	if (st == ST_GALLERY_FULL)
+		err_limit(err, st,
+			  (int64_t)gallery_capacity(engine_gallery(engine)),
+			  ERR_NO_NUMBER,
+			  "the store holds more templates than gallery_max, "
+			  "%zu",
+			  gallery_capacity(engine_gallery(engine)));
+	return st;
+}
+
 static enum status open_floors(const struct config *cfg,
 			       const struct supervisor *sup, struct engine **e,
 			       struct db **db, struct auditwatch *watch,
@@ -293,7 +327,7 @@ static enum status open_floors(const struct config *cfg,
 	if (st == ST_OK)
 		st = db_open_or_restore(&dbo, db, err);
 	if (st == ST_OK)
-		st = srv_load_gallery(*e, *db, &loaded, err);
+		st = load_gallery(*e, *db, &loaded, err);
 	if (st == ST_OK)
 		db_condition(*db, &how);
 	if (st == ST_OK && how.verify_only && loaded == 0)

@@ -464,36 +464,3 @@ void srv_close(struct srv *srv)
 	worker_close_slots(srv);
 	free(srv);
 }
-
-struct load {
-	struct engine *engine;
-	size_t count;
-};
-
-static enum status load_row(void *ctx, int64_t person_key, int64_t template_id,
-			    const struct face_template *t)
-{
-	struct load *l = ctx;
-
-	l->count++;
-	return gallery_put(engine_gallery(l->engine), person_key, &template_id,
-			   t, 1, 0);
-}
-
-enum status srv_load_gallery(struct engine *engine, struct db *db,
-			     size_t *count, struct errinfo *err)
-{
-	struct load l = { engine, 0 };
-	enum status st = db_templates_each(db, engine_info(engine)->model_id,
-					   load_row, &l, err);
-
-	*count = l.count;
-	if (st == ST_GALLERY_FULL)
-		err_limit(err, st,
-			  (int64_t)gallery_capacity(engine_gallery(engine)),
-			  ERR_NO_NUMBER,
-			  "the store holds more templates than gallery_max, "
-			  "%zu",
-			  gallery_capacity(engine_gallery(engine)));
-	return st;
-}

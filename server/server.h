@@ -47,11 +47,6 @@ void srv_refresh(struct srv *srv, bool now);
  * all threads and frees everything. NULL is fine. */
 void srv_close(struct srv *srv);
 
-/* Loads all templates of the embedder in use into the gallery.
- * ST_GALLERY_FULL when they do not fit. */
-enum status srv_load_gallery(struct engine *engine, struct db *db,
-			     size_t *count, struct errinfo *err) MUST_CHECK;
-
 /* Bytes the server takes at start beside the engine's, for the budget. */
 static inline size_t srv_upload_slots(const struct config *cfg)
 {
