@@ -19,7 +19,9 @@ class Daemon:
     def __init__(self, **keys):
         self.folder = tempfile.mkdtemp(prefix="facegate-bench-")
         keys = {"listen": "127.0.0.1:0", "data_dir": self.folder, "models_dir": inputs.MODELS,
-                "log_level": "error", "workers": 2, **keys}
+                "log_level": "error", "workers": 2,
+                # 64 clients from one address, and none without a request gives way
+                "connections_max": 80, "connections_per_ip": 80, **keys}
         environment = {k: v for k, v in os.environ.items() if not k.startswith("FACEGATE")}
         environment["LD_BIND_NOW"] = "1"  # as the unit and the image start it
         start = time.monotonic()

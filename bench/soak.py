@@ -352,7 +352,9 @@ def main():
     import daemon  # pylint: disable=import-outside-toplevel
 
     tally, rss = Tally(), []
-    with daemon.Daemon(min_face_px=60, connections_max=options.connections + 16, log_level="error",
+    places = options.connections + 16
+    with daemon.Daemon(min_face_px=60, connections_max=places, connections_per_ip=places,
+                       log_level="error",
                        queue_max=QUEUE_MAX, request_timeout_ms=TIMEOUT_MS, log_max_rows=LOG_ROWS,
                        lockout_s=1) as d:
         keys = {role: daemon.add_key(d.data_dir, role) for role in ("admin", "door", "kiosk", "auditor")}

@@ -113,7 +113,8 @@ static const struct key keys[] = {
 	KEY(connections_max, TYPE_INT, 4, 1024, "64",
 	    "Open connections; more wait in the kernel."),
 	KEY(connections_per_ip, TYPE_INT, 0, 1024, "0",
-	    "Open connections of one address; 0 sets no limit."),
+	    "Open connections of one address; 0 is three quarters of "
+	    "connections_max."),
 	KEY(people_max, TYPE_INT, 1, 1000000, "10000",
 	    "People that can be stored, with or without templates."),
 	KEY(doors_max, TYPE_INT, 0, 1000, "64",

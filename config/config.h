@@ -49,7 +49,7 @@ struct config {
 	bool keep_crops;				 /* default false */
 	double target_fmr;	    /* 1e-6 .. 1e-2, default 1e-4 */
 	int64_t connections_max;    /* 4 .. 1024, default 64 */
-	int64_t connections_per_ip; /* 0 = no limit .. 1024, default 0 */
+	int64_t connections_per_ip; /* 1 .. 1024; 0, default: 3/4 of max */
 	int64_t people_max;	    /* 1 .. 1000000, default 10000 */
 	int64_t doors_max;	    /* 0 .. 1000, default 64 */
 	int64_t keys_max;	    /* 1 .. 1024, default 64 */

@@ -1,7 +1,6 @@
 #include "deadline.h"
 
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -10,10 +9,13 @@
 
 #define TICK_MS 100
 #define NEVER	UINT64_MAX
+/* More slots than places: the library may be about to close as many. */
+#define SPARE 8
 
 struct deadline {
 	struct deadlines *table;
 	int fd; /* -1: free */
+	bool yields;
 	uint64_t at_us;
 };
 
@@ -23,9 +25,17 @@ struct deadlines {
 	pthread_t thread;
 	bool stop;
 	uint64_t after_us;
-	size_t max;
+	size_t places, max;
 	struct deadline slot[];
 };
+
+/* The library still owns and closes the socket; it reads an end of file and
+ * cleans up by itself. */
+static void cut(struct deadline *c)
+{
+	shutdown(c->fd, SHUT_RDWR);
+	c->at_us = NEVER;
+}
 
 static void *watch(void *arg)
 {
@@ -39,12 +49,8 @@ static void *watch(void *arg)
 		for (size_t i = 0; i < d->max; i++) {
 			struct deadline *c = &d->slot[i];
 
-			/* The library still owns and closes the socket; it
-			 * reads an end of file and cleans up by itself. */
-			if (c->fd >= 0 && now >= c->at_us) {
-				shutdown(c->fd, SHUT_RDWR);
-				c->at_us = NEVER;
-			}
+			if (c->fd >= 0 && now >= c->at_us)
+				cut(c);
 		}
 		clock_gettime(CLOCK_MONOTONIC, &next);
 		next.tv_nsec += TICK_MS * 1000000L;
@@ -58,9 +64,10 @@ static void *watch(void *arg)
 	return NULL;
 }
 
-enum status deadline_open(size_t max, uint64_t after_us, struct deadlines **out,
-			  struct errinfo *err)
+enum status deadline_open(size_t places, uint64_t after_us,
+			  struct deadlines **out, struct errinfo *err)
 {
+	size_t max = places + SPARE;
 	struct deadlines *d = calloc(1, sizeof(*d) + max * sizeof(d->slot[0]));
 	pthread_condattr_t attr;
 	pthread_attr_t small;
@@ -69,6 +76,7 @@ enum status deadline_open(size_t max, uint64_t after_us, struct deadlines **out,
 	*out = NULL;
 	if (d == NULL)
 		return err_set(err, ST_NO_MEMORY, "no memory for deadlines");
+	d->places = places;
 	d->max = max;
 	d->after_us = after_us;
 	for (size_t i = 0; i < max; i++) {
@@ -108,15 +116,28 @@ void deadline_close(struct deadlines *d)
 
 struct deadline *deadline_begin(struct deadlines *d, int fd)
 {
-	struct deadline *c = NULL;
+	struct deadline *c = NULL, *oldest = NULL;
+	size_t taken = 1;
 
 	pthread_mutex_lock(&d->lock);
-	for (size_t i = 0; i < d->max && c == NULL; i++)
-		if (d->slot[i].fd < 0)
-			c = &d->slot[i];
+	for (size_t i = 0; i < d->max; i++) {
+		struct deadline *s = &d->slot[i];
+
+		if (s->fd < 0) {
+			c = s;
+			continue;
+		}
+		taken++;
+		if (s->yields && s->at_us != NEVER &&
+		    (oldest == NULL || s->at_us < oldest->at_us))
+			oldest = s;
+	}
+	if (taken >= d->places && oldest != NULL)
+		cut(oldest);
 	if (c != NULL) {
 		c->fd = fd;
 		c->at_us = srv_now_us() + d->after_us;
+		c->yields = true;
 	}
 	pthread_mutex_unlock(&d->lock);
 	return c;
@@ -144,6 +165,15 @@ void deadline_restart(struct deadline *c)
 {
 	if (c != NULL)
 		set(c, srv_now_us() + c->table->after_us);
+}
+
+void deadline_yields(struct deadline *c, bool yields)
+{
+	if (c == NULL)
+		return;
+	pthread_mutex_lock(&c->table->lock);
+	c->yields = yields;
+	pthread_mutex_unlock(&c->table->lock);
 }
 
 void deadline_pause(struct deadline *c)

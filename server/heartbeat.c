@@ -50,7 +50,8 @@ void heartbeat_end(struct srv *srv)
 		leave(&srv->heartbeat);
 }
 
-/* A pair of sockets, so that neither the address nor a firewall matters. When
+/* A pair of sockets, so that neither the address nor a firewall matters, and of
+ * no address, so that it has no part in any client's share. When
  * there is no room for it there are connections with requests, or that end by
  * their deadlines, and these stir the network thread as well. */
 static void knock(struct srv *srv)
@@ -60,7 +61,6 @@ static void knock(struct srv *srv)
 	int pair[2];
 
 	h->stirred_before = atomic_load(&h->stirred);
-	from.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
 		       pair) != 0)
 		return;

@@ -175,6 +175,9 @@ static enum MHD_Result on_headers(struct request *r, const char *method,
 	    router_find(r, method, url) != ST_OK ||
 	    auth_check(r->srv->auth, r) != ST_OK || guard_body(r) != ST_OK)
 		return refuse(r);
+	/* Whose key is right keeps the place until the answer has left. */
+	if (r->role != 0)
+		deadline_yields(connection_deadline(r->connection), false);
 	if (r->route->on_worker)
 		return begin_upload(r) == ST_OK ? MHD_YES : refuse(r);
 	return request_no_params(r) == ST_OK ? MHD_YES : refuse(r);
@@ -305,6 +308,7 @@ static void on_completed(void *cls, struct MHD_Connection *c, void **con_cls,
 	(void)why;
 	heartbeat_stir(cls);
 	deadline_restart(connection_deadline(c));
+	deadline_yields(connection_deadline(c), true);
 	if (r == NULL)
 		return;
 	*con_cls = NULL;
@@ -332,7 +336,9 @@ static enum status listen_now(struct srv *srv, struct errinfo *err)
 		0, NULL, NULL, on_access, srv, MHD_OPTION_CONNECTION_LIMIT,
 		(unsigned)cfg->connections_max,
 		MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-		(unsigned)cfg->connections_per_ip,
+		(unsigned)(cfg->connections_per_ip
+				   ? cfg->connections_per_ip
+				   : cfg->connections_max * 3 / 4),
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 		(size_t)SRV_CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
 		(unsigned)(cfg->request_timeout_ms / 1000 + 1),
@@ -381,7 +387,7 @@ enum status srv_open(const struct config *cfg, struct engine *engine,
 	if (st == ST_OK)
 		st = worker_open_slots(srv, err);
 	if (st == ST_OK)
-		st = deadline_open((size_t)cfg->connections_max + 8,
+		st = deadline_open((size_t)cfg->connections_max,
 				   (uint64_t)cfg->request_timeout_ms * 1000,
 				   &srv->deadlines, err);
 	db_condition(db, &how);

@@ -228,7 +228,7 @@ class Crowd(unittest.TestCase):
             self.assertIn(b"\r\nRetry-After: ", raw[-1])
 
     def test_row_16_one_address_has_its_share(self):
-        with Daemon(connections_per_ip=6) as d:
+        with Daemon(connections_max=8) as d:
             held = [d.connect() for _ in range(6)]
             for s in held:
                 s.sendall(GET + b"\r\n")
@@ -238,6 +238,22 @@ class Crowd(unittest.TestCase):
             for s in held:
                 s.close()
             self.assertTrue(wait_for(lambda: status_of(d.raw(GET + CLOSE)) == 200))
+
+    def test_row_16_who_has_shown_no_key_gives_way_when_places_are_short(self):
+        with Daemon(connections_max=4, connections_per_ip=4, queue_max=4,
+                    request_timeout_ms=600000) as d:
+            with d.connect() as at_work:  # without keys this is as good as one
+                at_work.sendall(post(length(len(PICTURE)), b"Expect: 100-continue", path=b"/detect"))
+                self.assertEqual(status_of(at_work.recv(100)), 100)
+                held = []
+                for i in range(12):
+                    held.append(d.connect())
+                    held[-1].sendall((b"", b"GET / HTTP/1.1\r\nHost: x\r\n")[i % 2])
+                self.assertEqual(d.get("/healthz").status, 200)
+                at_work.sendall(PICTURE)
+                self.assertEqual(status_of(at_work.recv(1000)), 200)
+                for s in held:
+                    s.close()
 
     def test_row_17_all_workers_busy(self):
         with Daemon(workers=1, queue_max=0, min_face_px=60, request_timeout_ms=8000) as d:

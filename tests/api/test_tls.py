@@ -124,7 +124,7 @@ class Speaks(WithAuthority):
         self.assertEqual(d.get("/healthz").status, 200)
 
     def test_open_handshakes_take_places_and_are_let_go(self):
-        d = self.daemon(connections_max=8, request_timeout_ms=TIMEOUT_MS)
+        d = self.daemon(connections_max=8, connections_per_ip=8, request_timeout_ms=TIMEOUT_MS)
         held = [socket.create_connection(("127.0.0.1", d.port)) for _ in range(8)]
         self.addCleanup(lambda: [s.close() for s in held])
         self.assertEqual(d.get("/healthz").status, 200)  # waits until one was let go
@@ -164,7 +164,7 @@ class Speaks(WithAuthority):
         self.assertEqual(connections(*keys), {**plain, "their TLS, at most": 10 * 40 * 1024})
 
     def test_memory_of_connections_stays_within_the_budget(self):
-        d = self.daemon(connections_max=64)
+        d = self.daemon(connections_max=64, connections_per_ip=64)
         opened = []
         self.addCleanup(lambda: [s.close() for s in opened])
 
