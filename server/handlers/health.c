@@ -13,9 +13,9 @@ void handle_healthz(struct request *r, unsigned slot)
 /* Ready means: the built-in face goes through the whole pipeline of every
  * worker and gives the known template, the gallery is filled, and the store
  * takes writes now. A probe must not cost a door its worker's time, so the
- * pipeline does not run for it: the last round of the heartbeat counts. While
- * the queue is full the network thread answers, which must not wait for the
- * store. */
+ * pipeline does not run for it: the last round of the heartbeat counts. When
+ * only doors' places are left the network thread answers, which must not wait
+ * for the store. */
 void handle_readyz(struct request *r, unsigned slot)
 {
 	struct srv *srv = r->srv;
