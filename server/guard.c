@@ -162,19 +162,18 @@ enum status guard_headers(struct request *r, const char *method,
 
 enum status guard_address(struct request *r, const char **url)
 {
-	const char *scheme = r->srv->tls ? "https://" : "http://";
-	const char *host = MHD_lookup_connection_value(r->connection,
-						       MHD_HEADER_KIND, "Host");
-	const char *name = *url + strlen(scheme);
-	size_t n;
+	const char *host, *name;
+	size_t n = r->srv->tls ? 8 : 7;
 
-	if (strncasecmp(*url, scheme, strlen(scheme)) != 0)
+	if (strncasecmp(*url, r->srv->tls ? "https://" : "http://", n) != 0)
 		return ST_OK;
+	name = *url + n;
 	n = strcspn(name, "/");
+	host = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND,
+					   "Host");
 	/* RFC 9112 takes the address's for right; a client must send the same,
 	 * and who is trusted by Host must not get in by another. */
-	if (host == NULL || strlen(host) != n ||
-	    strncasecmp(name, host, n) != 0)
+	if (host == NULL || strncasecmp(host, name, n) != 0 || host[n] != '\0')
 		return err_set(&r->err, ST_BAD_REQUEST,
 			       "the address is of another host than Host");
 	*url = name[n] == '/' ? name + n : "/";

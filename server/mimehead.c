@@ -77,42 +77,40 @@ enum mime_next mime_next_param(const char **p, struct mime_param *out)
 }
 
 /* The value of q among parameters, 1 when it is not there; one that is no
- * weight counts as 0. Reads no further than the range's end. */
+ * weight counts as 0. */
 static double weight(const char *s, const char *end)
 {
-	while ((s = memchr(s, ';', (size_t)(end - s))) != NULL) {
-		s = skip_blanks(s + 1);
-		if (strncasecmp(s, "q=", 2) == 0) {
-			double q = strtod(s + 2, NULL);
+	double q = 1;
 
-			return q >= 0 && q <= 1 ? q : 0;
+	while (s < end)
+		if (*s++ == ';') {
+			s = skip_blanks(s);
+			if ((*s == 'q' || *s == 'Q') && s[1] == '=')
+				q = strtod(s + 2, NULL);
 		}
-	}
-	return 1;
+	return q >= 0 && q <= 1 ? q : 0;
 }
 
 double mime_accepts(const char *accept, const char *type)
 {
-	size_t family = strcspn(type, "/") + 1, best = 0;
+	size_t best = 0;
 	double q = 0;
 
 	while (*accept != '\0') {
 		const char *start = skip_blanks(accept);
-		const char *end = accept + strcspn(accept, ",");
-		size_t len = strcspn(start, ";, \t"), fits = 0;
+		size_t len = strcspn(start, ";, \t");
+		bool rest = len >= 3 && memcmp(start + len - 2, "/*", 2) == 0;
 
-		if (len == strlen(type) && strncasecmp(start, type, len) == 0)
-			fits = 3;
-		else if (len == family + 1 && start[family] == '*' &&
-			 strncasecmp(start, type, family) == 0)
-			fits = 2;
-		else if (len == 3 && strncmp(start, "*/*", 3) == 0)
-			fits = 1;
-		if (fits > best) {
-			best = fits;
-			q = weight(start, end);
+		accept += strcspn(accept, ",");
+		/* What has to be equal: the longer, the more special. */
+		if (rest)
+			len = *start == '*' ? 0 : len - 1;
+		if (len >= best && strncasecmp(start, type, len) == 0 &&
+		    (rest || type[len] == '\0')) {
+			best = len;
+			q = weight(start, accept);
 		}
-		accept = *end == ',' ? end + 1 : end;
+		accept += *accept == ',';
 	}
 	return q;
 }

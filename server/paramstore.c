@@ -19,7 +19,7 @@ enum status paramstore_check_name(const struct paramstore *p, const char *name,
 	const char *const *n = p->names;
 
 	while (n != NULL && *n != NULL &&
-	       (strlen(*n) != len || memcmp(*n, name, len) != 0))
+	       (strncmp(*n, name, len) != 0 || (*n)[len] != '\0'))
 		n++;
 	if (n == NULL || *n != NULL)
 		return ST_OK;

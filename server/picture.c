@@ -40,12 +40,10 @@ enum status picture_next(struct request *r, unsigned slot, struct picture *p)
 		st = engine_detect(e, slot, p->faces, ENGINE_FACES_MAX,
 				   &p->face_count, &r->err);
 	engine_receipt(e, slot, &p->receipt);
-	body = st == ST_OK ? ST_OK : upload_error(r->upload, NULL);
-	if (body != ST_OK) {
-		/* The decoder knows no more than that bytes were missing. */
-		err_clear(&r->err);
-		st = upload_error(r->upload, &r->err);
-		at = upload_failed_in(r->upload);
+	/* The decoder knows no more than that bytes were missing. */
+	if (st != ST_OK && st != ST_END) {
+		body = upload_failure(r->upload, &r->err, &at);
+		st = body != ST_OK ? body : st;
 	}
 	picture_blame(p, at);
 	return st;

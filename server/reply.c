@@ -256,14 +256,13 @@ static json_t *form_problem(struct request *r, enum status st)
 
 static json_t *problem(struct request *r, enum status st)
 {
-	char type[64], word[40];
+	char type[64];
 	json_t *o;
 
-	snprintf(word, sizeof(word), "%s", status_code(st));
-	for (char *c = word; *c; c++)
+	snprintf(type, sizeof(type), "/errors/%s", status_code(st));
+	for (char *c = type; *c; c++)
 		if (*c == '_')
 			*c = '-';
-	snprintf(type, sizeof(type), "/errors/%s", word);
 	o = json_pack("{s:s, s:s, s:i, s:s, s:o, s:s}", "type", type, "title",
 		      status_title(st), "status", r->http_status, "code",
 		      status_code(st), "detail", detail_json(r, st),

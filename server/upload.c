@@ -314,16 +314,19 @@ enum status upload_error(struct upload *u, struct errinfo *err)
 	return st;
 }
 
-size_t upload_failed_in(struct upload *u)
+enum status upload_failure(struct upload *u, struct errinfo *err, size_t *at)
 {
 	const struct picring *r = &u->body.pictures;
-	size_t n = 0;
+	enum status st;
 
 	lock(u);
-	if (u->body.err.status != ST_OK && r->begun > r->ended)
-		n = r->begun;
+	st = u->body.err.status;
+	if (st != ST_OK) {
+		*err = u->body.err;
+		*at = r->begun > r->ended ? r->begun : 0;
+	}
 	unlock(u);
-	return n;
+	return st;
 }
 
 bool upload_has_picture(struct upload *u)
@@ -443,9 +446,7 @@ enum status upload_add_param(struct upload *u, const char *name,
 
 void upload_expect_params(struct upload *u, const char *const *names)
 {
-	lock(u);
-	u->body.params.names = names;
-	unlock(u);
+	u->body.params.names = names; /* the network thread's alone */
 }
 
 const char *upload_param(const struct upload *u, const char *name)

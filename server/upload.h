@@ -114,9 +114,10 @@ void upload_finish(struct upload *u);
 void upload_abort(struct upload *u, enum status why);
 /* First error so far, ST_OK if none. err may be NULL. Any thread. */
 enum status upload_error(struct upload *u, struct errinfo *err);
-/* The picture that the body has failed in, counted from 1; 0 when it has failed
- * between pictures, or not at all. Any thread. */
-size_t upload_failed_in(struct upload *u);
+/* The same, over what is in err, and the picture that the body has failed in,
+ * counted from 1; 0 when that was between pictures. Without an error nothing is
+ * set. Any thread. */
+enum status upload_failure(struct upload *u, struct errinfo *err, size_t *at);
 /* True once bytes or the end of a picture are there: a worker could begin. A
  * server that lends no worker to a slow client waits for a short upload_feed
  * or for the end of the body instead, whichever comes first. Any thread. */

@@ -154,10 +154,15 @@ START_TEST(the_picture_in_which_a_body_fails_is_known)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct upload *u = fresh_upload(JSON_TYPE, NULL, NULL);
+		struct errinfo err;
+		size_t at = 0;
 
 		upload_feed(u, cases[i].body, strlen(cases[i].body));
 		upload_finish(u);
-		ck_assert_uint_eq(upload_failed_in(u), cases[i].at);
+		err_clear(&err);
+		ck_assert_int_eq(upload_failure(u, &err, &at), err.status);
+		ck_assert_int_eq(err.status, upload_error(u, NULL));
+		ck_assert_uint_eq(at, cases[i].at);
 	}
 }
 END_TEST
