@@ -2,7 +2,9 @@
  * cannot take effect. */
 #include "config.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "log.h"
 
@@ -118,4 +120,28 @@ enum status cfg_check(const struct config *cfg, struct errinfo *err)
 	if (check_tls(cfg, err) != ST_OK)
 		return ST_BAD_CONFIG;
 	return check_events(cfg, err);
+}
+
+enum status cfg_check_files(const struct config *cfg, struct errinfo *err)
+{
+	const struct {
+		const char *key, *path;
+	} files[] = { { "tls_cert", cfg->tls_cert },
+		      { "tls_key", cfg->tls_key },
+		      { "tls_client_ca", cfg->tls_client_ca },
+		      { "template_key_file", cfg->template_key_file },
+		      { "webhook_secret_file", cfg->webhook_secret_file },
+		      { "webhook_ca_file", cfg->webhook_ca_file },
+		      { "mqtt_password_file", cfg->mqtt_password_file },
+		      { "mqtt_ca_file", cfg->mqtt_ca_file } };
+
+	/* Another user's files may be out of sight here: they count as there.
+	 */
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if (strchr(files[i].path, '/') != NULL &&
+		    access(files[i].path, F_OK) != 0 && errno == ENOENT)
+			return err_set(err, ST_BAD_CONFIG,
+				       "%s: %.100s is not there", files[i].key,
+				       files[i].path);
+	return ST_OK;
 }

@@ -97,6 +97,11 @@ enum status cfg_set(struct config *cfg, const char *key, const char *value,
 /* Checks what one key alone cannot: combinations that cannot take effect. */
 enum status cfg_check(const struct config *cfg, struct errinfo *err) MUST_CHECK;
 
+/* Whether the files are there that have paths; not those by the names of
+ * systemd's credentials, which only the service sees. ST_BAD_CONFIG. */
+enum status cfg_check_files(const struct config *cfg,
+			    struct errinfo *err) MUST_CHECK;
+
 /* Writes every key with its value (cfg_print) or the commented sample that
  * config/facegate.conf is (cfg_print_sample). */
 void cfg_print(const struct config *cfg, FILE *out);

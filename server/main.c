@@ -22,6 +22,7 @@
 #include "heartbeat.h"
 #include "housekeeper.h"
 #include "keystore.h"
+#include "listen.h"
 #include "log.h"
 #include "resident.h"
 #include "selftest.h"
@@ -56,12 +57,15 @@ static const char usage[] =
 	"\n"
 	"exit status: 0 stopped, 1 cannot start, 2 usage or configuration\n";
 
-static int fail(const struct errinfo *err, int code)
+/* Another start would do no better with the same configuration. */
+static int fail(const struct errinfo *err)
 {
+	const bool at_fault = err->status == ST_BAD_CONFIG;
+
 	fprintf(stderr, "facegated: %s (%s)\n",
 		err->text[0] ? err->text : status_title(err->status),
 		status_code(err->status));
-	return code;
+	return at_fault ? EXIT_USAGE : EXIT_CANNOT_START;
 }
 
 static enum status take_arg(struct config *cfg, int argc, char **argv, int *i,
@@ -127,6 +131,18 @@ static enum status read_config(struct config *cfg, int argc, char **argv,
 	return st == ST_OK ? cfg_check(cfg, err) : st;
 }
 
+/* What a configuration names that must be there before a start. */
+static enum status check_outside(const struct config *cfg, struct errinfo *err)
+{
+	struct MHD_OptionItem options[2];
+	struct sockaddr_storage sa;
+	char host[CFG_TEXT_MAX];
+	enum status st = listen_where(cfg->listen, -1, false, host, &sa,
+				      options, err);
+
+	return st == ST_OK ? cfg_check_files(cfg, err) : st;
+}
+
 static int print_budget(const struct config *cfg, bool json)
 {
 	struct srv_engine_paths paths;
@@ -162,7 +178,7 @@ static int print_budget(const struct config *cfg, bool json)
 		budget_print(b.rows, b.count);
 		budget_print(sums, 3);
 	}
-	return st == ST_OK ? EXIT_STOPPED : fail(&err, EXIT_CANNOT_START);
+	return st == ST_OK ? EXIT_STOPPED : fail(&err);
 }
 
 static enum status open_engine(const struct config *cfg, struct engine **e,
@@ -363,7 +379,7 @@ static int serve(const struct config *cfg)
 
 	err_clear(&err);
 	if (supervisor_read(&sup, &err) != ST_OK)
-		return fail(&err, EXIT_CANNOT_START);
+		return fail(&err);
 	/* Blocked before any thread exists, so that all inherit it and only
 	 * wait_for_stop sees them. */
 	sigemptyset(&signals);
@@ -389,7 +405,7 @@ static int serve(const struct config *cfg)
 		supervisor_tell(&sup, "STOPPING=1\nSTATUS=Finishing requests");
 	} else {
 		supervisor_tell(&sup, "STATUS=%s", err.text);
-		code = fail(&err, EXIT_CANNOT_START);
+		code = fail(&err);
 	}
 	housekeeper_stop(keeper);
 	srv_close(srv);
@@ -417,7 +433,7 @@ int main(int argc, char **argv)
 		}
 	}
 	if (read_config(&cfg, argc, argv, &what, &err) != ST_OK)
-		return fail(&err, EXIT_USAGE);
+		return fail(&err);
 	/* cfg_check has looked at the name. */
 	if (log_level_named(cfg.log_level, &level))
 		log_set_level(level);
@@ -429,6 +445,8 @@ int main(int argc, char **argv)
 		cfg_print_sample(stdout);
 		return EXIT_STOPPED;
 	case CHECK_CONFIG:
+		if (check_outside(&cfg, &err) != ST_OK)
+			return fail(&err);
 		puts("configuration is valid");
 		return EXIT_STOPPED;
 	case PRINT_BUDGET:

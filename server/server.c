@@ -349,7 +349,7 @@ static enum status listen_now(struct srv *srv, struct errinfo *err)
 		MHD_OPTION_ARRAY, where, MHD_OPTION_ARRAY,
 		tls_options(srv->tls), MHD_OPTION_END);
 	if (srv->daemon == NULL)
-		return err_set(err, ST_BAD_CONFIG,
+		return err_set(err, ST_IO_ERROR,
 			       "cannot listen on %.80s: in use, or not an "
 			       "address of this machine",
 			       cfg->listen);

@@ -171,7 +171,7 @@ class Keys(FolderCase):
         self.assertEqual(err.count("keys_unreadable"), 1, err)
         done = run_to_end("--listen=127.0.0.1:0", f"--data_dir={self.dir}",
                           f"--models_dir={MODELS}")
-        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.returncode, 2)
         self.assertIn("line 2", done.stderr)
 
     def test_without_keys_only_this_machine_is_served(self):

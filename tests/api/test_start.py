@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import unittest
 
-from daemon import FACEGATED, MODELS, Daemon, clean_environment, run_to_end, small_face
+from daemon import FACEGATED, MODELS, Daemon, add_key, clean_environment, run_to_end, small_face
 
 CANNOT_START, USAGE = 1, 2
 
@@ -43,8 +43,11 @@ class Start(unittest.TestCase):
         self.refuse(USAGE, "workers", workers="0")
         self.refuse(USAGE, "pool_kib", pool_kib="lots")
         self.refuse(USAGE, "connections_per_ip", connections_per_ip="100", connections_max="50")
-        self.refuse(CANNOT_START, "listen", listen="localhost")
-        self.refuse(CANNOT_START, "listen", listen="256.0.0.1:80")
+        self.refuse(USAGE, "listen", listen="localhost")
+        self.refuse(USAGE, "listen", listen="256.0.0.1:80")
+        self.refuse(USAGE, "tls_cert", tls_cert="/nonexistent", tls_key="/nonexistent")
+        add_key(self.dir, "admin")  # an address that may yet come is waited for
+        self.refuse(CANNOT_START, "cannot listen", listen="192.0.2.1:0")
         env = {**clean_environment(), "FACEGATE_COLOUR": "red"}
         done = subprocess.run([FACEGATED], env=env, capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, USAGE)
@@ -118,6 +121,15 @@ class Start(unittest.TestCase):
     def test_what_only_prints(self):
         self.assertIn("pool_kib = 2048", run_to_end("--print-config").stdout)
         self.assertEqual(run_to_end("--check-config").returncode, 0)
+        handed_over = ["--tls_cert=" + FACEGATED, "--tls_key=tls-key"]  # no file on this shell
+        self.assertEqual(run_to_end("--check-config", *handed_over).returncode, 0)
+        secret = "--webhook_url=http://127.0.0.1/", "--webhook_secret_file=/nonexistent"
+        for key, options in (("listen", ["--listen=nonsense"]),
+                             ("tls_cert", ["--tls_cert=/nonexistent", "--tls_key=/nonexistent"]),
+                             ("webhook_secret_file", secret)):
+            done = run_to_end("--check-config", *options)
+            self.assertEqual((done.returncode, done.stdout), (USAGE, ""), options)
+            self.assertIn(f"{key}: ", done.stderr)
         done = run_to_end("--print-budget", f"--models_dir={MODELS}")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("worker pools", done.stdout)

@@ -17,7 +17,7 @@ import unittest
 from daemon import (FACEGATE, FACEGATED, JPEG, MODELS, Daemon, add_key, clean_environment, faults,
                     small_face, status_of, wait_for)
 
-CANNOT_START = 1
+BAD_CONFIG = 2
 
 
 class Told(unittest.TestCase):
@@ -268,7 +268,7 @@ class Sockets(unittest.TestCase):
             [*self.starter(s, **options), FACEGATED, f"--data_dir={self.dir}",
              f"--models_dir={MODELS}", "--log_level=error"], pass_fds=[s.fileno()],
             env=clean_environment(), capture_output=True, text=True, timeout=60, check=False)
-        self.assertEqual(done.returncode, CANNOT_START, done.stderr)
+        self.assertEqual(done.returncode, BAD_CONFIG, done.stderr)
         self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
         for word in words:
             self.assertIn(word, done.stderr)

@@ -71,7 +71,7 @@ class TemplateKey(FolderCase):
                      os.path.join(self.dir, "missing")):
             done = run_to_end(f"--data_dir={self.dir}", f"--models_dir={MODELS}",
                               "--listen=127.0.0.1:0", f"--template_key_file={path}")
-            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertEqual(done.returncode, 2, done.stderr)
             self.assertIn("template_key_file", done.stderr)
             self.assertIn("bad_config", done.stderr)
 

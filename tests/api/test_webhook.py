@@ -241,7 +241,7 @@ class Webhook(unittest.TestCase):
                          (os.path.join(self.dir, "none"), "No such file"),
                          (self.dir, "not a regular file"), (empty, "first line")):
             done = run_to_end(*base, f"--webhook_secret_file={bad}")
-            self.assertEqual(done.returncode, 1, bad)
+            self.assertEqual(done.returncode, 2, bad)
             self.assertIn(why, done.stderr)
         done = run_to_end(*base)
         self.assertEqual(done.returncode, 2)
