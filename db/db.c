@@ -286,6 +286,9 @@ enum status db_open(const struct db_options *opt, struct db **out,
 	st = db_handle(opt, &db, path, err);
 	if (st == ST_OK)
 		st = db_lock_folder(db, opt->dir, err);
+	/* What a restoration that was cut short has left. */
+	if (st == ST_OK)
+		db_remove_new(path);
 	/* With its final mode before SQLite sees it; the WAL and the shared
 	 * memory file take theirs from it. */
 	if (st == ST_OK)

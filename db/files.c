@@ -143,6 +143,15 @@ void db_remove(const char *path)
 	}
 }
 
+void db_remove_new(const char *path)
+{
+	char fresh[PATH_MAX];
+	int n = snprintf(fresh, sizeof fresh, "%s.new", path);
+
+	if (n > 0 && n < PATH_MAX)
+		db_remove(fresh);
+}
+
 bool db_same_file(const char *a, const char *b)
 {
 	struct stat x, y;

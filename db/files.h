@@ -31,6 +31,8 @@ enum status db_rename_synced(const char *from, const char *to,
 enum status db_sync_folder(const char *path, struct errinfo *err) MUST_CHECK;
 /* Removes a database and what SQLite keeps beside it, if they are there. */
 void db_remove(const char *path);
+/* The same for path.new, which is to take the place of path. */
+void db_remove_new(const char *path);
 
 /* Whether both paths lead to one file that is there. */
 bool db_same_file(const char *a, const char *b);

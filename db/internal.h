@@ -274,7 +274,7 @@ enum status db_connect(const char *path, int mode, int cache_pages,
 		       sqlite3 **out, struct errinfo *err) MUST_CHECK;
 
 /* restore.c: removes databases that were replaced, but the one of this name,
- * which may be NULL. */
+ * which may be NULL, and what a restoration that was cut short has left. */
 void db_forget_kept(const char *dir, const char *but);
 
 /* rowseal.c: the encrypted part of a row. */

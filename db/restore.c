@@ -20,6 +20,7 @@
 #include "schema.h"
 
 #define NAME	    "facegate.db"
+#define NEW	    NAME ".new"
 #define KEPT_PREFIX NAME ".replaced-"
 
 enum status db_backup(const struct db_options *opt, const char *file,
@@ -60,8 +61,9 @@ void db_forget_kept(const char *dir, const char *but)
 	const struct dirent *entry;
 
 	while (folder && (entry = readdir(folder)) != NULL)
-		if (is_kept(entry->d_name) &&
-		    (!but || strncmp(entry->d_name, but, strlen(but)) != 0))
+		if (strncmp(entry->d_name, NEW, strlen(NEW)) == 0 ||
+		    (is_kept(entry->d_name) &&
+		     (!but || strncmp(entry->d_name, but, strlen(but)) != 0)))
 			(void)unlinkat(dirfd(folder), entry->d_name, 0);
 	if (folder)
 		closedir(folder);
@@ -231,7 +233,7 @@ static enum status put_in_place(const struct db_options *opt, const char *file,
 				char kept[DB_KEPT_MAX], struct errinfo *err)
 {
 	char fresh[PATH_MAX];
-	enum status st = db_join_path(opt->dir, "facegate.db.new", fresh, err);
+	enum status st = db_join_path(opt->dir, NEW, fresh, err);
 
 	if (st != ST_OK)
 		return st;

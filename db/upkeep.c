@@ -51,9 +51,7 @@ enum status db_upkeep_open(struct db *db, const char *file, int64_t minutes,
 	if (db_file_kind(file) == DB_FILE_OURS && stat(file, &info) == 0)
 		u->made_ms = (int64_t)info.st_mtime * 1000;
 	/* What a process that died has left. */
-	n = snprintf(fresh, sizeof fresh, "%s.new", file);
-	if (n > 0 && n < (int)sizeof fresh)
-		db_remove(fresh);
+	db_remove_new(file);
 	return ST_OK;
 }
 
@@ -64,32 +62,41 @@ void db_upkeep_close(struct db *db)
 	free(db->upkeep.file);
 }
 
-enum status db_forget_backups(struct db *db, struct errinfo *err)
+static enum status forget(const char *file, struct errinfo *err)
 {
-	struct db_upkeep_state *u = &db->upkeep;
-	enum db_file_kind there;
+	enum db_file_kind there = db_file_kind(file);
 
-	db_forget_kept(db->dir, NULL);
-	if (!u->file)
-		return ST_OK;
-	if (u->phase == UPKEEP_COPIED) {
-		db_copy_drop(&u->copy);
-		u->phase = UPKEEP_IDLE;
-	} else if (u->phase == UPKEEP_CHECKED) {
-		/* Then it cannot be put in its place any more. */
-		db_remove(u->copy.fresh);
-	}
-	u->dropped = true;
-	u->made_ms = 0;
-	there = db_file_kind(u->file);
+	/* A copy that is being made, here or by the tool, then cannot be put
+	 * in its place any more. */
+	db_remove_new(file);
 	if (there == DB_FILE_UNREADABLE)
 		return db_fail_errno("Reading the backup", err);
 	/* What is in its place by mistake is not ours to remove. */
 	if (there != DB_FILE_OURS)
 		return ST_OK;
-	if (unlink(u->file) == 0)
-		return db_sync_folder(u->file, err);
+	if (unlink(file) == 0)
+		return db_sync_folder(file, err);
 	return db_fail_errno("Removing the backup with what is erased", err);
+}
+
+enum status db_forget_backups(struct db *db, struct errinfo *err)
+{
+	struct db_upkeep_state *u = &db->upkeep;
+	char path[PATH_MAX];
+	enum status st;
+
+	db_forget_kept(db->dir, NULL);
+	if (u->phase == UPKEEP_COPIED) {
+		db_copy_drop(&u->copy);
+		u->phase = UPKEEP_IDLE;
+	}
+	u->dropped = true;
+	u->made_ms = 0;
+	/* That one may be of a time when no other place was configured. */
+	st = db_join_path(db->dir, "facegate.backup", path, err);
+	if (st == ST_OK)
+		st = forget(path, err);
+	return st == ST_OK && u->file ? forget(u->file, err) : st;
 }
 
 /* The clock may have been set back since a wait was begun. */

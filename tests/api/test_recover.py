@@ -192,6 +192,26 @@ class Automatic(Case):
             wait_for(lambda: not os.path.exists(self.backup + ".new"))
         return d.stop()[1]
 
+    def test_what_a_dead_restoration_has_left_goes_at_the_start(self):
+        for tail in ("", "-wal"):
+            self.write(self.read(), self.path + ".new" + tail)
+        self.daemon()
+        self.assertFalse([n for n in os.listdir(self.dir) if ".new" in n])
+
+    def test_erased_people_are_in_no_backup_that_is_not_in_use_any_more(self):
+        self.make_backup()
+        for place in ("", os.path.join(self.folder(), "elsewhere")):
+            shutil.copy(self.path, self.backup)
+            self.write(self.read(), self.backup + ".new")
+            d = self.daemon(backup_file=place)
+            for tail in (".new", ".new-wal"):  # should removing it have failed
+                self.write(self.read(), self.path + tail)
+            who = d.get("/people?limit=1").json["people"][0]["person_id"]
+            self.assertEqual(d.request("DELETE", f"/people/{who}").status, 204)
+            self.assertFalse([n for n in os.listdir(self.dir)
+                              if ".new" in n or n.endswith(".backup")])
+            self.assertEqual(d.stop(), (0, ""))
+
     def test_erased_people_are_in_no_backup_and_no_replaced_database(self):
         self.make_backup()
         d = self.daemon(log_level="error")
