@@ -63,7 +63,9 @@ static enum status set_up(sqlite3 *conn, const char *sql, struct errinfo *err)
 enum status db_connect(const char *path, int mode, int cache_pages,
 		       sqlite3 **out, struct errinfo *err)
 {
-	char sql[384];
+	/* SQLite itself takes no notice of this flag. */
+	bool alone = (mode & SQLITE_OPEN_EXCLUSIVE) != 0;
+	char sql[416];
 	enum status st;
 	int rc = sqlite3_open_v2(path, out,
 				 mode | SQLITE_OPEN_NOMUTEX |
@@ -78,6 +80,7 @@ enum status db_connect(const char *path, int mode, int cache_pages,
 	/* temp_store: what SQLite needs besides the file stays in its capped
 	 * heap, so no copy of a row ever reaches a temporary file. */
 	(void)snprintf(sql, sizeof sql,
+		       "PRAGMA locking_mode = %s;"
 		       "PRAGMA trusted_schema = OFF;"
 		       "PRAGMA cell_size_check = ON;"
 		       "PRAGMA mmap_size = 0;"
@@ -87,7 +90,8 @@ enum status db_connect(const char *path, int mode, int cache_pages,
 		       "PRAGMA cache_size = %d;"
 		       "PRAGMA foreign_keys = ON;"
 		       "PRAGMA secure_delete = ON;",
-		       DB_PAGE_BYTES, cache_pages);
+		       alone ? "EXCLUSIVE" : "NORMAL", DB_PAGE_BYTES,
+		       cache_pages);
 	st = set_up(*out, sql, err);
 	return st;
 }
@@ -318,8 +322,10 @@ enum status db_open(const struct db_options *opt, struct db **out,
 	return hand_over(db, st, out);
 }
 
-static enum status open_to_read(const struct db_options *opt, bool damaged,
-				struct db **out, struct errinfo *err)
+/* refuses as in struct db; ST_OK: beside a daemon that has it. */
+static enum status open_to_read(const struct db_options *opt,
+				enum status refuses, int mode, struct db **out,
+				struct errinfo *err)
 {
 	char path[PATH_MAX];
 	struct db *db = NULL;
@@ -329,15 +335,19 @@ static enum status open_to_read(const struct db_options *opt, bool damaged,
 	*out = NULL;
 	st = db_handle(opt, &db, path, err);
 	if (st == ST_OK)
-		db->verify_only = damaged;
-	if (st == ST_OK && damaged)
+		db->refuses = refuses;
+	if (st == ST_OK && refuses)
 		st = db_lock_folder(db, opt->dir, err);
 	if (st == ST_OK && access(path, R_OK) != 0)
 		st = db_fail_errno("Reading the database file", err);
 	if (st == ST_OK)
 		st = db_take_memory(db, opt, &pages, err);
 	if (st == ST_OK)
-		st = open_reader(db, path, SQLITE_OPEN_READONLY, pages, err);
+		st = open_reader(db, path, mode, pages, err);
+	/* The WAL stays as it was found. */
+	if (st == ST_OK)
+		(void)sqlite3_db_config(
+			db->reader, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	if (st == ST_OK)
 		st = db_schema_check(db->reader, err);
 	if (st == ST_OK)
@@ -352,13 +362,23 @@ static enum status open_to_read(const struct db_options *opt, bool damaged,
 enum status db_open_readonly(const struct db_options *opt, struct db **out,
 			     struct errinfo *err)
 {
-	return open_to_read(opt, false, out, err);
+	return open_to_read(opt, ST_OK, SQLITE_OPEN_READONLY, out, err);
 }
 
 enum status db_open_damaged(const struct db_options *opt, struct db **out,
 			    struct errinfo *err)
 {
-	return open_to_read(opt, true, out, err);
+	return open_to_read(opt, ST_VERIFY_ONLY, SQLITE_OPEN_READONLY, out,
+			    err);
+}
+
+/* Locks need a file that can be written, though nothing is. */
+enum status db_open_full(const struct db_options *opt, struct db **out,
+			 struct errinfo *err)
+{
+	return open_to_read(opt, ST_DISK_FULL,
+			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_EXCLUSIVE, out,
+			    err);
 }
 
 void db_close(struct db *db)
@@ -390,6 +410,11 @@ enum status db_writable(struct db *db, struct errinfo *err)
 
 	if (st != ST_OK)
 		return st;
+	if (db->write_failed) {
+		db->write_failed = false;
+		st = db_run(db, DB_SQL_PROBE, "Testing the database", err);
+		return db_write_end(db, st, false, err);
+	}
 	st = db_run(db, DB_SQL_ROLLBACK, "Testing the database", err);
 	pthread_mutex_unlock(&db->write_lock);
 	return st;

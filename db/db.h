@@ -74,7 +74,9 @@ enum status db_open(const struct db_options *opt, struct db **out,
  * file is opened to be read as far as it can be, and left as it is: then every
  * function that writes returns ST_VERIFY_ONLY, and db_templates_each passes
  * over what it cannot read. Either is told by db_condition and in one line of
- * the log. Another program's file, or one of a newer version, is no damage. */
+ * the log. On a full disk it is opened to be read alone as well, and what
+ * writes returns ST_DISK_FULL until it is opened again. Another program's file,
+ * or one of a newer version, is no damage. */
 enum status db_open_or_restore(const struct db_options *opt, struct db **out,
 			       struct errinfo *err) MUST_CHECK;
 /* Opens dir/facegate.db to read it alone, also beside a daemon that has it:
@@ -110,25 +112,29 @@ enum status db_restore(const struct db_options *opt, const char *file,
 		       char kept[DB_KEPT_MAX], struct errinfo *err) MUST_CHECK;
 
 /* To be called every second or so, by one thread, and at once again while
- * *more: tries again what could not be wiped, removes rows of the match log
- * that are older than log_days, 64 at a time and as bytes too, once a minute,
- * and makes the automatic backup. That is made a minute after the start or the
- * last erasure when there is none, backup_minutes after the last one when
- * people or doors have changed, and once a day for the match log alone. A call
- * takes milliseconds, the one that checks and syncs the copy as long as the
- * disk needs. Failures are logged and tried again after a minute. now_ms is
+ * *more: tries again what could not be wiped, moves what was changed from the
+ * WAL into the file three turns after the last change, removes rows of the
+ * match log that are older than log_days, 64 at a time and as bytes too, once a
+ * minute, and makes the automatic backup. That is made a minute after the start
+ * or the last erasure when there is none, backup_minutes after the last one
+ * when people or doors have changed, and once a day for the match log alone. A
+ * call takes milliseconds, the one that checks and syncs the copy as long as
+ * the disk needs. Failures are logged and tried again after a minute. now_ms is
  * Unix time. */
 void db_upkeep(struct db *db, int64_t now_ms, bool *more);
 /* How the store is. */
 struct db_condition {
-	bool verify_only, restored; /* see db_open_or_restore */
+	/* See db_open_or_restore. verify_only: nothing is stored, since it is
+	 * damaged or the disk was full. */
+	bool verify_only, restored;
 	int64_t backup_ms; /* Unix time of the automatic backup, 0: none */
 	int64_t audit_broken_at; /* of db_audit_step (audit.h), 0: whole */
 };
 void db_condition(struct db *db, struct db_condition *out);
 
 /* Cheap test that the store can be written (for readiness): begins and rolls
- * back an immediate transaction. */
+ * back an immediate transaction. After a write that the disk did not take it
+ * writes a page instead, so that flash is not worn out by probes. */
 enum status db_writable(struct db *db, struct errinfo *err) MUST_CHECK;
 
 /* The number on a person's access card, for doors that replay it. */

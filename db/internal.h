@@ -54,11 +54,17 @@
 	"score, threshold, model_id, request_id, total_us, pool_peak_bytes "   \
 	"FROM match_log "
 
+#define DB_TEXT(macro) DB_QUOTE(macro)
+#define DB_QUOTE(text) #text
+
 /* X(NAME, connection, SQL): prepared at open, finalised at close. */
 #define DB_STATEMENTS(X)                                                       \
 	X(BEGIN, writer, "BEGIN IMMEDIATE")                                    \
 	X(COMMIT, writer, "COMMIT")                                            \
 	X(ROLLBACK, writer, "ROLLBACK")                                        \
+	/* Writes a page and changes nothing. */                               \
+	X(PROBE, writer,                                                       \
+	  "PRAGMA application_id = " DB_TEXT(DB_APPLICATION_ID))               \
 	X(PERSON_KEY, writer, "SELECT key FROM people WHERE id = ?1")          \
 	/* The number a row is going to have: what is encrypted is bound to    \
 	 * it.                                                                 \
@@ -236,16 +242,20 @@ struct db {
 	sqlite3_stmt *stmt[DB_SQL_COUNT];
 	pthread_mutex_t write_lock;
 	pthread_mutex_t read_lock;
-	int lock_fd;	  /* flock on dir/facegate.lock */
-	bool memory_held; /* db_memory_acquire succeeded */
-	bool sync_full;	  /* what the writer's synchronous is now */
-	bool empty_due;	  /* the WAL should be empty and is not */
+	int lock_fd;	   /* flock on dir/facegate.lock */
+	bool memory_held;  /* db_memory_acquire succeeded */
+	bool sync_full;	   /* what the writer's synchronous is now */
+	bool empty_due;	   /* the WAL should be empty and is not */
+	bool write_failed; /* the last time, for what the disk is like */
+	int settle_in;	   /* turns of the upkeep until changes leave the WAL */
 	int64_t log_days;
 	bool log_unwiped; /* rows have expired, and not yet as bytes */
 	int64_t log_max_rows, audit_max_rows, people_max, doors_max;
 	char *dir;
-	bool verify_only; /* damaged: no writer, what can be read is read */
-	bool restored;	  /* at this start, from the automatic backup */
+	/* No writer. ST_VERIFY_ONLY: damaged, what can be read is read;
+	 * ST_DISK_FULL: it was at the start. ST_OK: all can be done. */
+	enum status refuses;
+	bool restored; /* at this start, from the automatic backup */
 	struct db_upkeep_state upkeep;
 	struct seal *seal; /* changed under both locks, used under either */
 	char *key_path;
@@ -269,7 +279,9 @@ enum status db_lock_folder(struct db *db, const char *dir,
 			   struct errinfo *err) MUST_CHECK;
 enum status db_take_memory(struct db *db, const struct db_options *opt,
 			   int *pages, struct errinfo *err) MUST_CHECK;
-/* A connection with the settings of all; to be closed on error too. */
+/* A connection with the settings of all; to be closed on error too. With
+ * SQLITE_OPEN_EXCLUSIVE in mode it needs no shared memory file, and no other
+ * connection can be. */
 enum status db_connect(const char *path, int mode, int cache_pages,
 		       sqlite3 **out, struct errinfo *err) MUST_CHECK;
 
@@ -410,12 +422,18 @@ enum status db_audit_take(struct db *db, int64_t now_ms,
 /* matchlog.c: how many rows of a log go at a time. */
 int64_t db_trim_step(int64_t max_rows);
 
-/* step.c: tries again what the last wiping could not do. */
+/* step.c: tries again what the last wiping could not do; else, some turns after
+ * the last change, puts what was changed into the file. */
 void db_wipe_due(struct db *db);
 
 /* db.c: as db_open, for a damaged file: reads alone, and what can be read. */
 enum status db_open_damaged(const struct db_options *opt, struct db **out,
 			    struct errinfo *err) MUST_CHECK;
+
+/* db.c: as db_open, for a disk without room for the few bytes that this takes:
+ * reads alone. No other process can read meanwhile. */
+enum status db_open_full(const struct db_options *opt, struct db **out,
+			 struct errinfo *err) MUST_CHECK;
 
 /* matchlog.c: drops rows from before a time, at most 64; *more while there may
  * be others. With the last of them they are gone from the files. */

@@ -76,6 +76,21 @@ static enum status find_loss(const struct db_options *opt, const char *path,
 		       : ST_OK;
 }
 
+/* To nobody a daemon that cannot enrol is of any use. */
+static bool open_full(const struct db_options *opt, struct db **out)
+{
+	struct db_person any;
+	size_t n = 0;
+
+	if (db_open_full(opt, out, NULL) != ST_OK)
+		return false;
+	if (db_people_list(*out, "", &any, 1, &n, NULL) == ST_OK && n > 0)
+		return true;
+	db_close(*out);
+	*out = NULL;
+	return false;
+}
+
 enum status db_open_or_restore(const struct db_options *opt, struct db **out,
 			       struct errinfo *err)
 {
@@ -92,6 +107,13 @@ enum status db_open_or_restore(const struct db_options *opt, struct db **out,
 	st = find_loss(opt, path, &damage);
 	if (st == ST_OK)
 		st = db_open(opt, out, &damage);
+	if (st == ST_DISK_FULL && open_full(opt, out)) {
+		log_line(LOG_ERROR, "disk_full",
+			 "text=\"%s Who is enrolled is verified; nothing is "
+			 "stored before a restart.\"",
+			 damage.text);
+		return ST_OK;
+	}
 	if (st != ST_BAD_DATABASE)
 		goto done;
 	/* Another program's file, or one of a newer version, is not damaged. */

@@ -334,7 +334,7 @@ enum status db_reseal(struct db *db, bool *more, struct errinfo *err)
 	bool end = false;
 
 	*more = false;
-	if (db->verify_only)
+	if (db->refuses)
 		return ST_OK;
 	if (seal_is_stale(db->seal, db->key_path))
 		st = take_up(db, err);

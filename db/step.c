@@ -145,13 +145,15 @@ enum status db_column_text(sqlite3_stmt *s, int col, char *out, size_t cap,
 	return ST_OK;
 }
 
+/* What has been answered must not lie in the WAL alone for long: one flipped
+ * bit there loses all that is behind it. */
+#define SETTLE_TURNS 3
+
 /* Moves the WAL into the file, which passes every page through the cleaner of
  * pagevfs.c, and truncates it. Cached pages of the writer are dropped, since
  * they may carry uncleaned gaps back into the WAL. Readers are kept out, so
- * no snapshot can stop the checkpoint. This follows a committed deletion, and
- * a full disk, where it may free enough for the next change. When it fails it
- * is tried again at the next write or upkeep, and at close and open. */
-static void empty_wal(struct db *db)
+ * no snapshot of ours can stop the checkpoint. */
+static int move_wal(struct db *db)
 {
 	int rc;
 
@@ -160,6 +162,17 @@ static void empty_wal(struct db *db)
 				       SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 	(void)sqlite3_db_release_memory(db->writer);
 	pthread_mutex_unlock(&db->read_lock);
+	db->settle_in = rc == SQLITE_OK ? 0 : SETTLE_TURNS;
+	return rc;
+}
+
+/* This follows a committed deletion, and a full disk, where it may free enough
+ * for the next change. When it fails it is tried again at the next write or
+ * upkeep, and at close and open. */
+static void empty_wal(struct db *db)
+{
+	int rc = move_wal(db);
+
 	if (rc != SQLITE_OK && !db->empty_due)
 		log_line(LOG_WARN, "wiping_delayed", "reason=\"%s\"",
 			 sqlite3_errstr(rc));
@@ -186,6 +199,8 @@ void db_wipe_due(struct db *db)
 	pthread_mutex_lock(&db->write_lock);
 	if (db->empty_due)
 		empty_wal(db);
+	else if (db->settle_in > 0 && --db->settle_in == 0)
+		(void)move_wal(db);
 	pthread_mutex_unlock(&db->write_lock);
 }
 
@@ -193,10 +208,14 @@ enum status db_write_begin(struct db *db, bool sync_full, struct errinfo *err)
 {
 	enum status st = ST_OK;
 
-	if (db->verify_only)
-		return err_set(err, ST_VERIFY_ONLY,
-			       "The database is damaged and nothing could be "
-			       "restored; nothing is stored.");
+	if (db->refuses)
+		return err_set(err, db->refuses, "%s",
+			       db->refuses == ST_DISK_FULL
+				       ? "The disk was full at the start: make "
+					 "room, then restart the daemon."
+				       : "The database is damaged and nothing "
+					 "could be restored; nothing is "
+					 "stored.");
 	pthread_mutex_lock(&db->write_lock);
 	roll_back(db);
 	if (db->empty_due)
@@ -221,8 +240,12 @@ enum status db_write_end(struct db *db, enum status st, bool wipe,
 {
 	if (st == ST_OK)
 		st = db_run(db, DB_SQL_COMMIT, "Saving", err);
-	if (st == ST_OK && db->sync_full)
+	if (st == ST_OK && db->sync_full) {
 		db->upkeep.changed = true;
+		db->settle_in = SETTLE_TURNS;
+	}
+	if (st == ST_DISK_FULL || st == ST_IO_ERROR)
+		db->write_failed = true;
 	roll_back(db);
 	if ((st == ST_OK && wipe) || st == ST_DISK_FULL)
 		empty_wal(db);

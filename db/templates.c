@@ -79,9 +79,9 @@ enum status db_templates_each(struct db *db, const char *model_id,
 		(void)sqlite3_bind_int64(s, 2, from);
 		st = walk(db, s, row, ctx, &last, &why);
 		from = last >= from ? last + 1 : step_over(last, from);
-	} while (st == ST_BAD_DATABASE && db->verify_only && from < INT64_MAX);
+	} while (st == ST_BAD_DATABASE && db->refuses && from < INT64_MAX);
 	pthread_mutex_unlock(&db->read_lock);
-	if (st == ST_BAD_DATABASE && db->verify_only)
+	if (st == ST_BAD_DATABASE && db->refuses)
 		return ST_OK;
 	/* row() tells its own failures by itself. */
 	return why.status == ST_OK ? st : err_set(err, st, "%s", why.text);

@@ -242,7 +242,7 @@ void db_upkeep(struct db *db, int64_t now_ms, bool *more)
 void db_condition(struct db *db, struct db_condition *out)
 {
 	out->backup_ms = db->upkeep.made_ms;
-	out->verify_only = db->verify_only;
+	out->verify_only = db->refuses != ST_OK;
 	out->restored = db->restored;
 	out->audit_broken_at = db->audit_broken_at;
 }

@@ -138,11 +138,13 @@ enum status decision_log(struct request *r, const struct picture *p,
 	picture_account(r, p, o->match_us);
 	fill_event(&ev, r, p, o, at_ms);
 	st = db_log_add(r->srv->db, &ev, log_id, &r->err);
-	/* A full disk or a damaged database locks nobody out or in; that there
-	 * is no row is told. */
-	if (st == ST_DISK_FULL || st == ST_VERIFY_ONLY) {
-		log_line(LOG_ERROR, "not_logged", "request=%s decision=%s",
-			 r->id, ev.decision);
+	/* A disk that takes no row locks nobody out or in; that there is none
+	 * is told. */
+	if (st != ST_OK && st != ST_NO_SUCH_PERSON &&
+	    st != ST_NO_SUCH_TEMPLATE) {
+		log_line(LOG_ERROR, "not_logged",
+			 "request=%s decision=%s code=%s", r->id, ev.decision,
+			 status_code(st));
 		err_clear(&r->err);
 		st = ST_OK;
 	}

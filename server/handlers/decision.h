@@ -40,14 +40,14 @@ void decision_obey(struct outcome *o);
 void decision_erased(struct outcome *o);
 
 /* Writes the row of a decision made at at_ms and counts it; *log_id is 0 when
- * the disk was full. ST_NO_SUCH_PERSON, ST_NO_SUCH_TEMPLATE when the person or
- * the template that lets in was erased meanwhile: then there is no row. */
+ * the store took no row. ST_NO_SUCH_PERSON, ST_NO_SUCH_TEMPLATE when the person
+ * or the template that lets in was erased meanwhile: then there is no row. */
 enum status decision_log(struct request *r, const struct picture *p,
 			 const struct outcome *o, int64_t at_ms,
 			 int64_t *log_id) MUST_CHECK;
 
-/* Writes the row, then answers 200 with the decision. A decision that could
- * not be logged is not given. */
+/* Writes the row, then answers 200 with the decision, also when the store
+ * takes no row; 404 when the person that was asked for is erased. */
 void decision_reply(struct request *r, const struct picture *p,
 		    struct outcome *o);
 

@@ -59,9 +59,50 @@ class Machine(FolderCase):
         r = d.post("/verify?person_id=p", OTHER)
         self.assertEqual((r.status, r.json["decision"], r.json["log_id"]), (200, "allow", None))
         self.assertEqual(d.get("/healthz").status, 200)
+        self.assertEqual(d.get("/readyz").status, 503)
         os.unlink(os.path.join(self.faults, "full"))
+        self.assertEqual(d.get("/readyz").status, 200)
         self.enrol(d, "q", 201)
         self.assertTrue(self.allows(d))
+
+    def test_row_41_the_disk_is_full_at_the_start(self):
+        self.write("full")
+        self.environment.update(FACEGATE_BACKUP_FILE="")
+        with self.assertRaisesRegex(RuntimeError, "disk_full"):
+            FolderCase.daemon(self)  # there is nobody to serve
+        os.unlink(os.path.join(self.faults, "full"))
+        for end in ("stop", "kill"):  # without a WAL, and with one
+            d = self.daemon() if end == "stop" else FolderCase.daemon(self)
+            self.enrol(d, end, 201)
+            getattr(d, end)()
+            self.write("full")
+            d = FolderCase.daemon(self)
+            self.assertEqual(d.post(f"/verify?person_id={end}", OTHER).json["log_id"], None)
+            self.assertTrue(self.allows(d))
+            self.enrol(d, "q", 507, "disk_full")
+            self.assertEqual(d.request("DELETE", "/people/p").status, 507)
+            r = d.get("/readyz")
+            self.assertEqual((r.status, "full" in r.json["detail"]), (503, True))
+            code, log = d.stop()
+            self.assertEqual((code, log.count("event=disk_full")), (0, 1), log)
+            os.unlink(os.path.join(self.faults, "full"))
+        d = FolderCase.daemon(self)
+        self.assertEqual(d.get("/readyz").json["templates"], 3)
+        self.enrol(d, "q", 201)
+
+    def test_row_41_the_disk_becomes_read_only(self):
+        d = self.daemon()
+        self.write("readonly")
+        for path in ("/verify?person_id=p", "/identify"):
+            j = d.post(path, OTHER).json
+            self.assertEqual((j.get("decision"), j.get("log_id", 0)), ("allow", None), j)
+        self.enrol(d, "q", 500, "io_error")
+        for _ in range(2):
+            self.assertEqual(d.get("/readyz").status, 503)
+        os.unlink(os.path.join(self.faults, "readonly"))
+        self.assertEqual(d.get("/readyz").status, 200)
+        self.assertIsNotNone(d.post("/verify?person_id=p", OTHER).json["log_id"])
+        self.assertIn("not_logged", d.stop()[1])
 
     def test_row_42_another_holds_the_database(self):
         d = self.daemon()
@@ -69,6 +110,9 @@ class Machine(FolderCase):
         other.execute("BEGIN IMMEDIATE")
         r = self.enrol(d, "q", 503, "database_busy")
         self.assertIsNotNone(r.headers["Retry-After"])
+        r = d.post("/verify?person_id=p", OTHER)
+        self.assertEqual((r.status, r.json.get("decision"), r.json.get("log_id", 0)),
+                         (200, "allow", None), r.body)
         self.assertEqual(d.get("/readyz").status, 503)
         self.assertEqual(d.get("/people/p").status, 200)
         other.execute("ROLLBACK")

@@ -287,6 +287,22 @@ class Damage(Case):
             self.assertEqual(self.verdict(d, "p07"), ("allow", "match"))
             self.assertEqual(d.stop(), (0, ""))
 
+    def test_who_was_enrolled_some_seconds_ago_is_in_the_file_and_needs_no_wal(self):
+        for i in range(2):
+            d = self.daemon()
+            self.assertEqual(self.enrol(d, f"late{i}").status, 201)
+            self.assertGreater(os.path.getsize(self.path + "-wal"), PAGE)
+            self.assertTrue(wait_for(lambda: os.path.getsize(self.path + "-wal") == 0))
+            self.assertEqual(self.verdict(d, f"late{i}"), ("allow", "match"))  # a row behind it
+            d.kill()
+            if i:
+                os.remove(self.path + "-wal")
+            else:
+                self.write(os.urandom(PAGE), self.path + "-wal")
+            d = self.daemon()
+            self.assertEqual(self.verdict(d, f"late{i}"), ("allow", "match"))
+            self.assertEqual(d.stop(), (0, ""))
+
     def test_what_is_not_ours_is_not_replaced(self):
         self.make_backup()
         good = self.read()

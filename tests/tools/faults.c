@@ -1,7 +1,8 @@
 /* Loaded into the daemon by LD_PRELOAD, for the tests over HTTP: while the file
- * $FAULTS/full exists, every write to a regular file fails as on a full disk;
- * the file $FAULTS/clock holds the seconds by which the wall clock is wrong.
- * Who finds $FAULTS/hang takes it away and decodes no picture before $FAULTS/go
+ * $FAULTS/full exists, every write to a regular file fails as on a full disk,
+ * and while $FAULTS/readonly does, as on one that has become read-only; the
+ * file $FAULTS/clock holds the seconds by which the wall clock is wrong. Who
+ * finds $FAULTS/hang takes it away and decodes no picture before $FAULTS/go
  * exists; who finds $FAULTS/match decodes and then, when it first asks what
  * time it is, takes it away and waits for $FAULTS/go: that is when the face has
  * been compared and nothing logged. While $FAULTS/black exists pictures are
@@ -51,10 +52,10 @@ static int full(int fd)
 {
 	struct stat info;
 
-	if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || !there("full"))
+	if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode))
 		return 0;
-	errno = ENOSPC;
-	return 1;
+	errno = there("full") ? ENOSPC : there("readonly") ? EROFS : 0;
+	return errno != 0;
 }
 
 /* dlsym gives a pointer to data; through a union it becomes one to a function.

@@ -401,10 +401,10 @@ START_TEST(note_stays_until_its_row_can_be_written)
 
 	fill(db);
 	write_note("export 1\n");
-	db->verify_only = true;
+	db->refuses = ST_VERIFY_ONLY;
 	db_upkeep(db, later.now_ms, &more);
 	ck_assert(note_is_there());
-	db->verify_only = false;
+	db->refuses = ST_OK;
 	db_upkeep(db, later.now_ms, &more);
 	ck_assert(!note_is_there());
 	ck_assert_uint_eq(export_rows(db, rows), 1);
