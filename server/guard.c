@@ -67,19 +67,20 @@ static enum MHD_Result step(void *ctx, enum MHD_ValueKind kind,
 	return MHD_YES;
 }
 
-/* method and version are the texts in the head's first line, and only spaces
- * were between the address and the version. */
+/* method, url and version are the texts in the head's first line. The space
+ * behind each of the first two has become a NUL; more spaces may stand before
+ * the address alone. */
 static bool head_is_whole(const struct request *r, const char *method,
-			  const char *version)
+			  const char *url, const char *version)
 {
 	struct head h = { next_line(version + strlen(version)), true };
+	const char *end = method + strlen(method) + 1;
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
 		r->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
 
 	if (info == NULL || !lies_in_place())
 		return true;
-	for (const char *p = r->uri_end; h.whole && p < version; p++)
-		h.whole = *p == '\0' || *p == ' ' || *p == '\t';
+	h.whole = end + strspn(end, " ") == url && r->uri_end + 1 == version;
 	MHD_get_connection_values_n(r->connection, MHD_HEADER_KIND, step, &h);
 	/* A line end of one byte may have taken one of the empty line's. */
 	return h.whole && h.at <= method + info->header_size &&
@@ -128,11 +129,11 @@ static enum MHD_Result look(void *ctx, enum MHD_ValueKind kind,
 }
 
 enum status guard_headers(struct request *r, const char *method,
-			  const char *version)
+			  const char *url, const char *version)
 {
 	struct headers h = { 0 };
 
-	if (!head_is_whole(r, method, version))
+	if (!head_is_whole(r, method, url, version))
 		return err_set(&r->err, ST_BAD_REQUEST,
 			       "a line of the head contains a NUL or is "
 			       "folded");

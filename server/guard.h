@@ -9,10 +9,10 @@
  * escapes must be whole and not NUL, characters printable. */
 enum status guard_uri(const char *uri);
 
-/* Checks the headers; method and version as the library hands them over.
+/* Checks the headers; method, url and version as the library hands them over.
  * Failures mean that the connection must be closed. */
 enum status guard_headers(struct request *r, const char *method,
-			  const char *version) MUST_CHECK;
+			  const char *url, const char *version) MUST_CHECK;
 
 /* Takes scheme and host off an address that has them (the absolute form), so
  * that *url is a path for all that look at it. ST_BAD_REQUEST unless the Host

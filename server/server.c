@@ -170,7 +170,7 @@ static enum MHD_Result on_headers(struct request *r, const char *method,
 	else if (r->uri_status != ST_OK)
 		err_set(&r->err, r->uri_status, "the address is not valid");
 	if (r->err.status != ST_OK ||
-	    guard_headers(r, method, version) != ST_OK ||
+	    guard_headers(r, method, url, version) != ST_OK ||
 	    guard_address(r, &url) != ST_OK ||
 	    router_find(r, method, url) != ST_OK ||
 	    auth_check(r->srv->auth, r) != ST_OK || guard_body(r) != ST_OK)

@@ -163,9 +163,16 @@ class Wire(unittest.TestCase):
             "many": (GET + last + b"\0\0\0\r\n\r\n", 400),
             "length": (post(b"Content-Length: 3\0 40") + b"abc" + SMUGGLED, 400),
             "version": (b"GET /healthz HTTP/1.1\0x\r\n" + HOST + CLOSE, 400),
+            "method": (b"GET\0 /healthz HTTP/1.1\r\n" + HOST + CLOSE, 400),
+            "in the method": (b"GET\0JUNK /healthz HTTP/1.1\r\n" + HOST + CLOSE, 400),
+            "address": (b"GET /healthz\0 HTTP/1.1\r\n" + HOST + CLOSE, 400),
+            "query": (b"GET /healthz?\0 HTTP/1.1\r\n" + HOST + CLOSE, 400),
             "after another": (GET + b"X-A: a\r\nX-B: b\0X-C: c\r\nX-D: d\r\n" + CLOSE, 400)})
+        for line in (b"GET \0 /healthz", b"GET /healthz\0 x", b"GET /healthz x"):  # a space in it
+            self.assertIn(status_of(self.d.raw(line + b" HTTP/1.1\r\n" + HOST + CLOSE)), (0, 400))
         # What is odd and whole still passes.
         self.answers({
+            "spaces before the address": (b"GET   /healthz HTTP/1.1\r\n" + HOST + CLOSE, 200),
             "spaces": (GET + b"X-A:   a  \r\nX-B:\r\n" + CLOSE, 200),
             "many headers": (GET + b"".join(b"X%d: y\r\n" % i for i in range(150)) + CLOSE, 200),
             "cookie": (GET + b"Cookie: a=b; c=d\r\n" + CLOSE, 200),
