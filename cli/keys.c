@@ -106,7 +106,7 @@ static enum status list(const struct cli *cli, struct errinfo *err)
 	else
 		json_decref(array);
 done:
-	free(keys);
+	keystore_free(keys, max);
 	return st;
 }
 

@@ -136,7 +136,7 @@ static enum status tell_keys(struct auditwatch *w, struct errinfo *err)
 	}
 	if (st == ST_OK)
 		st = db_audit_keys(w->db, &by, told, count, err);
-	free(keys);
+	keystore_free(keys, max);
 	free(told);
 	return st;
 }

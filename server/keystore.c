@@ -16,6 +16,8 @@
 
 #define FIRST_LINE "facegate keys 1\n"
 #define LINE_BYTES 256
+/* Of a buffer in place of the library's own, which would be freed as it is. */
+#define IO_BYTES 1024
 
 static const struct {
 	const char *word;
@@ -139,25 +141,35 @@ static bool parse_line(char *line, struct keystore_key *k)
 	char role[12], hash[MARKED_CHARS + 1];
 	size_t n = strlen(line);
 	int at = 0;
+	bool ok;
 
 	memset(k, 0, sizeof(*k));
 	if (n == 0 || line[n - 1] != '\n')
 		return false; /* cut off */
 	line[n - 1] = '\0';
-	if (sscanf(line, "%8s %11s %" SCNd64 " %69s %n", k->id, role,
-		   &k->created_ms, hash, &at) != 4 ||
-	    at == 0 || strspn(k->id, "0123456789abcdef") != KEY_ID_CHARS ||
-	    !keystore_role_named(role, &k->role) || !parse_hash(hash, k) ||
-	    !label_ok(line + at))
+	ok = sscanf(line, "%8s %11s %" SCNd64 " %69s %n", k->id, role,
+		    &k->created_ms, hash, &at) == 4 &&
+	     at != 0 && strspn(k->id, "0123456789abcdef") == KEY_ID_CHARS &&
+	     keystore_role_named(role, &k->role) && parse_hash(hash, k) &&
+	     label_ok(line + at);
+	explicit_bzero(hash, sizeof(hash));
+	if (!ok)
 		return false;
 	(void)snprintf(k->label, sizeof(k->label), "%s", line + at);
 	return true;
 }
 
+void keystore_free(struct keystore_key *keys, size_t max)
+{
+	if (keys != NULL)
+		explicit_bzero(keys, max * sizeof(*keys));
+	free(keys);
+}
+
 enum status keystore_load(const char *dir, struct keystore_key *keys,
 			  size_t cap, size_t *count, struct errinfo *err)
 {
-	char path[PATH_MAX], line[LINE_BYTES];
+	char path[PATH_MAX], line[LINE_BYTES], buffer[IO_BYTES];
 	enum status st = join(dir, KEYS_FILE, path, err);
 	FILE *f;
 
@@ -167,6 +179,7 @@ enum status keystore_load(const char *dir, struct keystore_key *keys,
 	f = fopen(path, "re");
 	if (f == NULL)
 		return errno == ENOENT ? ST_OK : fail("Opening", err);
+	(void)setvbuf(f, buffer, _IOFBF, sizeof(buffer));
 	if (fgets(line, sizeof(line), f) == NULL ||
 	    strcmp(line, FIRST_LINE) != 0)
 		st = err_set(err, ST_BAD_CONFIG,
@@ -186,6 +199,8 @@ enum status keystore_load(const char *dir, struct keystore_key *keys,
 	if (st == ST_OK && ferror(f))
 		st = fail("Reading", err);
 	fclose(f);
+	explicit_bzero(buffer, sizeof(buffer));
+	explicit_bzero(line, sizeof(line));
 	return st;
 }
 
@@ -215,6 +230,7 @@ static enum status save(const char *dir, const struct keystore_key *keys,
 			size_t count, struct errinfo *err)
 {
 	char path[PATH_MAX], fresh[PATH_MAX], hash[HASH_CHARS + 1];
+	char buffer[IO_BYTES];
 	enum status st = join(dir, KEYS_FILE, path, err);
 	FILE *f = NULL;
 	int fd;
@@ -232,6 +248,7 @@ static enum status save(const char *dir, const struct keystore_key *keys,
 			close(fd);
 		return fail("Writing", err);
 	}
+	(void)setvbuf(f, buffer, _IOFBF, sizeof(buffer));
 	fputs(FIRST_LINE, f);
 	for (size_t i = 0; i < count; i++) {
 		keystore_to_hex(keys[i].hash, sizeof(keys[i].hash), hash);
@@ -243,6 +260,8 @@ static enum status save(const char *dir, const struct keystore_key *keys,
 	    fsync(fd) != 0 || rename(fresh, path) != 0)
 		st = fail("Writing", err);
 	fclose(f);
+	explicit_bzero(buffer, sizeof(buffer));
+	explicit_bzero(hash, sizeof(hash));
 	if (st != ST_OK)
 		(void)unlink(fresh);
 	else
@@ -273,11 +292,11 @@ static enum status begin_change(const char *dir, size_t max, int *fd,
 	return keystore_load(dir, *keys, max, count, err);
 }
 
-static void end_change(int fd, struct keystore_key *keys)
+static void end_change(int fd, struct keystore_key *keys, size_t max)
 {
 	if (fd >= 0)
 		close(fd);
-	free(keys);
+	keystore_free(keys, max + 1);
 }
 
 enum status keystore_random(uint8_t *out, size_t n, struct errinfo *err)
@@ -353,7 +372,7 @@ static enum status add(const char *dir, size_t max,
 	if (st == ST_OK)
 		st = save(dir, keys, count + 1, err);
 done:
-	end_change(fd, keys);
+	end_change(fd, keys, max);
 	return st;
 }
 
@@ -422,7 +441,7 @@ enum status keystore_revoke(const char *dir, size_t max, const char *id,
 	memmove(&keys[at], &keys[at + 1], (count - at - 1) * sizeof(*keys));
 	st = save(dir, keys, count - 1, err);
 done:
-	end_change(fd, keys);
+	end_change(fd, keys, max);
 	return st;
 }
 

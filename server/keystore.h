@@ -52,6 +52,10 @@ const char *keystore_role_word(enum role role);
 const char *keystore_kind_word(enum key_kind kind);
 bool keystore_role_named(const char *word, enum role *out);
 
+/* Wipes and frees room for max keys, of which signing ones are secrets; NULL is
+ * fine. */
+void keystore_free(struct keystore_key *keys, size_t max);
+
 /* Reads dir's keys; none when there is no file yet. ST_BAD_CONFIG when the
  * file is damaged or holds more than cap, ST_IO_ERROR when it cannot be read.
  */

@@ -275,7 +275,7 @@ static enum status make_first_key(const struct config *cfg, struct errinfo *err)
 	if (keys == NULL)
 		return err_set(err, ST_NO_MEMORY, "no memory for the keys");
 	st = keystore_load(cfg->data_dir, keys, max, &count, err);
-	free(keys);
+	keystore_free(keys, max);
 	if (st != ST_OK || count > 0)
 		return st;
 	st = keystore_add(cfg->data_dir, max, ROLE_ADMIN, KEY_BEARER, "first",
