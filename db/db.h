@@ -127,6 +127,7 @@ struct db_condition {
 	/* See db_open_or_restore. verify_only: nothing is stored, since it is
 	 * damaged or the disk was full. */
 	bool verify_only, restored;
+	bool wiping_due;   /* bytes of what is erased are still in the files */
 	int64_t backup_ms; /* Unix time of the automatic backup, 0: none */
 	int64_t audit_broken_at; /* of db_audit_step (audit.h), 0: whole */
 };

@@ -242,12 +242,12 @@ struct db {
 	sqlite3_stmt *stmt[DB_SQL_COUNT];
 	pthread_mutex_t write_lock;
 	pthread_mutex_t read_lock;
-	int lock_fd;	   /* flock on dir/facegate.lock */
-	bool memory_held;  /* db_memory_acquire succeeded */
-	bool sync_full;	   /* what the writer's synchronous is now */
-	bool empty_due;	   /* the WAL should be empty and is not */
-	bool write_failed; /* the last time, for what the disk is like */
-	int settle_in;	   /* turns of the upkeep until changes leave the WAL */
+	int lock_fd;		/* flock on dir/facegate.lock */
+	bool memory_held;	/* db_memory_acquire succeeded */
+	bool sync_full;		/* what the writer's synchronous is now */
+	_Atomic bool empty_due; /* the WAL should be empty and is not */
+	bool write_failed;	/* the last time, for what the disk is like */
+	int settle_in; /* turns of the upkeep until changes leave the WAL */
 	int64_t log_days;
 	bool log_unwiped; /* rows have expired, and not yet as bytes */
 	int64_t log_max_rows, audit_max_rows, people_max, doors_max;

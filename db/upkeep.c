@@ -21,10 +21,31 @@
 #include "files.h"
 #include "internal.h"
 #include "log.h"
+#include "schema.h"
 
 #define PAGES_AT_ONCE 64
+#define PAGES_TO_LOOK 16
 #define MINUTE_MS     ((int64_t)60 * 1000)
 #define DAY_MS	      (24 * 60 * MINUTE_MS)
+
+/* SQLite passes over what lies behind damage in a WAL without a word. */
+static void look_for_loss(struct db *db, const char *backup)
+{
+	int64_t last = 0, kept = 0;
+	sqlite3 *conn = NULL;
+
+	if (db_number(db, DB_SQL_AUDIT_LAST, &last, NULL) == ST_OK &&
+	    db_connect(backup, SQLITE_OPEN_READONLY, PAGES_TO_LOOK, &conn,
+		       NULL) == ST_OK &&
+	    db_schema_number(conn, "SELECT coalesce(max(seq), 0) FROM audit",
+			     &kept, NULL) == ST_OK &&
+	    kept > last)
+		log_line(LOG_ERROR, "changes_lost",
+			 "last=%lld backup_last=%lld text=\"The automatic "
+			 "backup has changes that the database lacks.\"",
+			 (long long)last, (long long)kept);
+	sqlite3_close(conn);
+}
 
 enum status db_upkeep_open(struct db *db, const char *file, int64_t minutes,
 			   struct errinfo *err)
@@ -48,8 +69,10 @@ enum status db_upkeep_open(struct db *db, const char *file, int64_t minutes,
 	u->minutes = minutes;
 	u->changed = true;
 	u->dropped = true; /* a minute after the start, if there is none */
-	if (db_file_kind(file) == DB_FILE_OURS && stat(file, &info) == 0)
+	if (db_file_kind(file) == DB_FILE_OURS && stat(file, &info) == 0) {
 		u->made_ms = (int64_t)info.st_mtime * 1000;
+		look_for_loss(db, file);
+	}
 	/* What a process that died has left. */
 	db_remove_new(file);
 	return ST_OK;
@@ -244,5 +267,6 @@ void db_condition(struct db *db, struct db_condition *out)
 	out->backup_ms = db->upkeep.made_ms;
 	out->verify_only = db->refuses != ST_OK;
 	out->restored = db->restored;
+	out->wiping_due = db->empty_due;
 	out->audit_broken_at = db->audit_broken_at;
 }

@@ -193,6 +193,8 @@ static void print_condition(struct srv *srv, FILE *out)
 	      "1 while it is only read: damaged, or no room at start.");
 	gauge(out, "database_restored", how.restored,
 	      "1 when it was restored from the backup at the last start.");
+	gauge(out, "wiping_delayed", how.wiping_due,
+	      "1 while bytes of what is erased are still in the files.");
 	gauge(out, "backup_timestamp_seconds", (double)how.backup_ms / 1e3,
 	      "Unix time of the automatic backup; 0: there is none.");
 	gauge(out, "audit_broken", how.audit_broken_at != 0,

@@ -235,6 +235,20 @@ class Automatic(Case):
         self.assertEqual(d.request("DELETE", f"/people/p06/templates/{number}").status, 204)
         self.assertFalse(os.path.exists(self.backup))
 
+    def test_a_reader_beside_delays_the_wiping_which_is_told(self):
+        d = self.daemon()
+        mark = self.sealed()[5]
+        reader = sqlite3.connect(self.path, isolation_level=None)
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM people").fetchone()
+        self.assertEqual(d.request("DELETE", "/people/p04").status, 204)
+        self.assertEqual(self.metric(d, "wiping_delayed"), 1)
+        reader.close()
+        self.assertTrue(wait_for(lambda: self.metric(d, "wiping_delayed") == 0))
+        self.assertFalse([n for n in os.listdir(self.dir)
+                          if mark in self.read(os.path.join(self.dir, n))])
+        self.assertEqual(d.stop()[1].count("wiping_delayed"), 1)
+
     def test_a_change_of_keys_closes_it(self):
         self.make_backup()
         self.daemon(log_level="error")
@@ -302,6 +316,17 @@ class Damage(Case):
             d = self.daemon()
             self.assertEqual(self.verdict(d, f"late{i}"), ("allow", "match"))
             self.assertEqual(d.stop(), (0, ""))
+
+    def test_a_start_tells_that_the_backup_has_more_than_the_database(self):
+        d = self.daemon()
+        self.enrol(d, "late")
+        d.stop()
+        self.make_backup()
+        shutil.copy(os.path.join(CROWD_DIR, "facegate.db"), self.dir)
+        d = self.daemon()
+        self.assertEqual(d.get("/people/late").status, 404)
+        self.assertEqual(len(re.findall(r"event=changes_lost last=\d+ backup_last=\d+ ",
+                                        d.stop()[1])), 1)
 
     def test_what_is_not_ours_is_not_replaced(self):
         self.make_backup()
