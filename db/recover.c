@@ -76,7 +76,7 @@ static enum status find_loss(const struct db_options *opt, const char *path,
 		       : ST_OK;
 }
 
-/* To nobody a daemon that cannot enrol is of any use. */
+/* Where nobody is enrolled, one that cannot enrol would be of no use. */
 static bool open_full(const struct db_options *opt, struct db **out)
 {
 	struct db_person any;

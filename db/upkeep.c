@@ -87,11 +87,12 @@ void db_upkeep_close(struct db *db)
 
 static enum status forget(const char *file, struct errinfo *err)
 {
-	enum db_file_kind there = db_file_kind(file);
+	enum db_file_kind there;
 
 	/* A copy that is being made, here or by the tool, then cannot be put
 	 * in its place any more. */
 	db_remove_new(file);
+	there = db_file_kind(file);
 	if (there == DB_FILE_UNREADABLE)
 		return db_fail_errno("Reading the backup", err);
 	/* What is in its place by mistake is not ours to remove. */

@@ -133,8 +133,6 @@ enum status decision_log(struct request *r, const struct picture *p,
 	/* What the picture lacked is the reason now and no error any more. */
 	err_clear(&r->err);
 	*log_id = 0;
-	r->work.decision = decide_word(o->decision);
-	r->work.reason = o->reason;
 	picture_account(r, p, o->match_us);
 	fill_event(&ev, r, p, o, at_ms);
 	st = db_log_add(r->srv->db, &ev, log_id, &r->err);
@@ -148,9 +146,12 @@ enum status decision_log(struct request *r, const struct picture *p,
 		err_clear(&r->err);
 		st = ST_OK;
 	}
-	if (st == ST_OK)
-		events_wake(r->srv->events);
-	return st;
+	if (st != ST_OK)
+		return st;
+	r->work.decision = decide_word(o->decision);
+	r->work.reason = o->reason;
+	events_wake(r->srv->events);
+	return ST_OK;
 }
 
 void decision_erased(struct outcome *o)

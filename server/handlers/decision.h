@@ -35,8 +35,8 @@ void decision_cut(const struct request *r, struct outcome *o, double fmr);
  * forbids it. */
 void decision_obey(struct outcome *o);
 
-/* What was found is of somebody who was erased meanwhile: whoever it is, he is
- * not let in by that. */
+/* Makes it a deny, since the person or template that was found is erased
+ * meanwhile. Of a search neither the person nor a candidate is left. */
 void decision_erased(struct outcome *o);
 
 /* Writes the row of a decision made at at_ms and counts it; *log_id is 0 when

@@ -330,6 +330,7 @@ static enum status log_faces(struct request *r, const struct picture *p,
 		st = decision_log(r, p, &seen[i].o, at_ms, &id);
 		if (st == ST_NO_SUCH_PERSON || st == ST_NO_SUCH_TEMPLATE) {
 			make_nobody(&seen[i]);
+			err_clear(&r->err);
 			st = ST_OK;
 		} else {
 			rows++;

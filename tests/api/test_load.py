@@ -167,6 +167,7 @@ class Load(unittest.TestCase):
             rows = d.get("/logs").json["logs"]
             self.assertEqual([(row["decision"], row["person_id"]) for row in rows],
                              [("deny", None)] * 5)
+            self.assertNotIn(b'decision="allow"', d.get("/metrics").body)
 
     def test_mixed_requests_leave_memory_and_descriptors_flat(self):
         total = 10000 if os.environ.get("SOAK") else 600
