@@ -82,10 +82,10 @@ def add_key(data_dir, role, *options):
     return done.stdout.strip()
 
 
-def run_to_end(*args):
+def run_to_end(*args, environment=None):
     """Runs the daemon when it is expected to stop by itself."""
-    return subprocess.run([FACEGATED, *args], env=clean_environment(), capture_output=True,
-                          text=True, timeout=60, check=False)
+    return subprocess.run([FACEGATED, *args], env={**clean_environment(), **(environment or {})},
+                          capture_output=True, text=True, timeout=60, check=False)
 
 
 def faults(folder):

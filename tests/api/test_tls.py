@@ -183,8 +183,13 @@ class Speaks(WithAuthority):
 
 class Files(WithAuthority):
     def refused(self, *options):
+        # GnuTLS itself loses parts of a certificate that it cannot read.
+        known = os.path.join(self.folder, "leaks")
+        with open(known, "w", encoding="ascii") as f:
+            f.write("leak:libgnutls\n")
         done = run_to_end("--listen=127.0.0.1:0", f"--data_dir={self.folder}",
-                          f"--models_dir={MODELS}", *options)
+                          f"--models_dir={MODELS}", *options,
+                          environment={"LSAN_OPTIONS": f"suppressions={known}"})
         self.assertEqual(done.returncode, 2)
         self.assertIn("(bad_config)", done.stderr)
         return done.stderr
