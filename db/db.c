@@ -324,9 +324,14 @@ enum status db_open(const struct db_options *opt, struct db **out,
 
 /* refuses as in struct db; ST_OK: beside a daemon that has it. */
 static enum status open_to_read(const struct db_options *opt,
-				enum status refuses, int mode, struct db **out,
+				enum status refuses, struct db **out,
 				struct errinfo *err)
 {
+	/* On a full disk locks need a file that can be written, though nothing
+	 * is. */
+	int mode = refuses == ST_DISK_FULL
+			   ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_EXCLUSIVE
+			   : SQLITE_OPEN_READONLY;
 	char path[PATH_MAX];
 	struct db *db = NULL;
 	enum status st;
@@ -362,23 +367,19 @@ static enum status open_to_read(const struct db_options *opt,
 enum status db_open_readonly(const struct db_options *opt, struct db **out,
 			     struct errinfo *err)
 {
-	return open_to_read(opt, ST_OK, SQLITE_OPEN_READONLY, out, err);
+	return open_to_read(opt, ST_OK, out, err);
 }
 
 enum status db_open_damaged(const struct db_options *opt, struct db **out,
 			    struct errinfo *err)
 {
-	return open_to_read(opt, ST_VERIFY_ONLY, SQLITE_OPEN_READONLY, out,
-			    err);
+	return open_to_read(opt, ST_VERIFY_ONLY, out, err);
 }
 
-/* Locks need a file that can be written, though nothing is. */
 enum status db_open_full(const struct db_options *opt, struct db **out,
 			 struct errinfo *err)
 {
-	return open_to_read(opt, ST_DISK_FULL,
-			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_EXCLUSIVE, out,
-			    err);
+	return open_to_read(opt, ST_DISK_FULL, out, err);
 }
 
 void db_close(struct db *db)
