@@ -128,6 +128,36 @@ enum status picture_one(struct request *r, unsigned slot, struct picture *p)
 	return st;
 }
 
+enum status picture_two(struct request *r, unsigned slot, struct picture *p,
+			struct face_template *first, json_t *faces,
+			json_t *quality)
+{
+	enum status st = ST_OK;
+	size_t n = 0;
+
+	picture_begin(r, slot);
+	for (; n < 3; n++) {
+		st = picture_next(r, slot, p);
+		if (st == ST_OK && n < 2)
+			st = picture_embed(r, slot, p, DECIDE_PROBE);
+		if (st != ST_OK)
+			break;
+		if (n == 0)
+			*first = p->template;
+		if (faces == NULL)
+			continue;
+		json_array_append_new(faces, picture_face_json(&p->faces[0]));
+		json_array_append_new(quality, picture_quality_json(p));
+	}
+	if (n < 3 && st != ST_END)
+		return st;
+	if (n == 2)
+		return ST_OK;
+	picture_blame(p, 0);
+	return err_set(&r->err, ST_BAD_REQUEST,
+		       "this route compares exactly two pictures");
+}
+
 void picture_account(struct request *r, const struct picture *p,
 		     int64_t match_us)
 {

@@ -49,6 +49,13 @@ enum status picture_embed(struct request *r, unsigned slot, struct picture *p,
 enum status picture_one(struct request *r, unsigned slot,
 			struct picture *p) MUST_CHECK;
 
+/* Exactly two pictures, embedded as probes, and the end of the body: the first
+ * one's template goes to *first, the second's stays in p. Describes both in the
+ * lists, unless these are NULL. ST_BAD_REQUEST for fewer or more. */
+enum status picture_two(struct request *r, unsigned slot, struct picture *p,
+			struct face_template *first, json_t *faces,
+			json_t *quality) MUST_CHECK;
+
 /* Measures a face of the decoded picture. */
 enum status picture_measure(struct request *r, unsigned slot,
 			    const struct picture *p, const struct face *f,

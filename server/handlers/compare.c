@@ -15,32 +15,9 @@ void handle_compare(struct request *r, unsigned slot)
 	struct face_template first = { 0 };
 	struct picture p = { 0 };
 	json_t *faces = json_array(), *quality = json_array();
-	enum status st = ST_OK;
-	size_t n = 0;
 
-	picture_begin(r, slot);
-	for (; n < 3; n++) {
-		st = picture_next(r, slot, &p);
-		if (st == ST_OK && n < 2)
-			st = picture_embed(r, slot, &p, DECIDE_PROBE);
-		if (st != ST_OK)
-			break;
-		if (n == 0)
-			first = p.template;
-		json_array_append_new(faces, picture_face_json(&p.faces[0]));
-		json_array_append_new(quality, picture_quality_json(&p));
-	}
-	if ((st == ST_END && n != 2) || n == 3)
-		st = err_set(&r->err, ST_BAD_REQUEST,
-			     "this route compares exactly two pictures");
-	else if (st != ST_END) {
+	if (picture_two(r, slot, &p, &first, faces, quality) != ST_OK) {
 		reply_problem(r, p.part);
-		goto done;
-	} else {
-		st = ST_OK;
-	}
-	if (st != ST_OK) {
-		reply_problem(r, NULL);
 	} else {
 		double fmr = r->srv->cfg.target_fmr;
 		float cut = engine_threshold(e, fmr);
@@ -59,7 +36,6 @@ void handle_compare(struct request *r, unsigned slot)
 				  picture_ms_json(r, &p, -1), "pool_peak_bytes",
 				  (json_int_t)p.receipt.pool_peak_bytes));
 	}
-done:
 	json_decref(faces);
 	json_decref(quality);
 }

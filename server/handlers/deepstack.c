@@ -160,24 +160,8 @@ void handle_deepstack_match(struct request *r, unsigned slot)
 	struct engine *engine = r->srv->engine;
 	struct face_template first = { 0 };
 	struct picture p = { 0 };
-	size_t n = 0;
-	enum status st = ST_OK;
 
-	picture_begin(r, slot);
-	for (; n < 3; n++) {
-		st = picture_next(r, slot, &p);
-		if (st == ST_OK && n < 2)
-			st = picture_embed(r, slot, &p, DECIDE_PROBE);
-		if (st != ST_OK)
-			break;
-		if (n == 0)
-			first = p.template;
-	}
-	if (n == 3 || (st == ST_END && n < 2)) {
-		(void)err_set(&r->err, ST_BAD_REQUEST,
-			      "this route compares exactly two pictures");
-		reply_problem(r, NULL);
-	} else if (st != ST_END) {
+	if (picture_two(r, slot, &p, &first, NULL, NULL) != ST_OK) {
 		reply_problem(r, p.part);
 	} else {
 		float cut = engine_threshold(engine, r->srv->cfg.target_fmr);
