@@ -55,7 +55,8 @@ struct engine_options {
 	size_t gallery_max; /* templates */
 	struct jpeg_limits jpeg;
 	/* A picture that does not fit as RGB is held in planes, YCbCr with
-	 * colours at half the resolution, where that makes it larger. */
+	 * colours at half the resolution, where that makes it larger. Without,
+	 * only one that would not fit at all. */
 	bool picture_planes;
 	unsigned min_face_px;	  /* >= 12, or 0: by picture; see mtcnn.h */
 	uint64_t (*now_us)(void); /* monotonic clock for receipts */

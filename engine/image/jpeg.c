@@ -38,7 +38,7 @@ struct jpeg_decoder {
 	struct picture_info *info;
 	size_t room_bytes, keep_bytes;
 	uint32_t side_max_px;
-	bool planes; /* the picture may be held in them */
+	bool planes; /* rather than a smaller picture */
 	unsigned warnings;
 	unsigned orientation;
 	unsigned components; /* a bit for each whose first scan has begun */

@@ -21,7 +21,7 @@ struct jpeg_decoder; /* in permanent memory of jpeg_decoder_bytes() */
 size_t jpeg_decoder_bytes(void);
 
 /* Builds a decoder in mem (ARENA_ALIGN aligned, jpeg_decoder_bytes() long);
- * planes says whether it may make them. */
+ * planes says whether it makes them for the sake of a larger scale. */
 enum status jpeg_decoder_open(void *mem, bool planes, struct jpeg_decoder **out,
 			      struct errinfo *err) MUST_CHECK;
 
@@ -29,7 +29,8 @@ void jpeg_decoder_close(struct jpeg_decoder *d); /* NULL is fine */
 
 /* Decodes one picture from src into a new head block of pool, using its tail
  * for everything temporary (released before returning). The scale M/8, M in
- * 1..8, is the largest at which all hold, as RGB or else in planes, if allowed:
+ * 1..8, is the largest at which all hold, as RGB or else in planes, which are
+ * for M 1 alone unless the decoder was opened with them:
  *   picture bytes + keep_bytes     <= room,
  *   picture bytes + decoder bytes  <= room, and
  *   neither side is longer than side_max_px,

@@ -96,7 +96,8 @@ enum jplan jplan_scale(j_decompress_ptr cinfo, bool planes, uint64_t room,
 		jpeg_calc_output_dimensions(cinfo);
 		cinfo->raw_data_out = FALSE;
 		*need = need_of(cinfo, coefficients, keep);
-		if (planes && *need > room && jplanes_possible(cinfo)) {
+		if ((planes || m == 1) && *need > room &&
+		    jplanes_possible(cinfo)) {
 			cinfo->raw_data_out = TRUE;
 			*need = need_of(cinfo, coefficients, keep);
 		}

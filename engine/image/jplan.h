@@ -16,8 +16,8 @@ enum jplan {
 
 /* Sets the scale of cinfo, whose header has been read and whose output colours
  * are chosen, to the largest M/8 that fits, and raw_data_out where that is only
- * so in planes, which must be allowed; see jpeg_decode. *need is what
- * that scale, or else the smallest, takes of room. */
+ * so in planes; see jpeg_decode. *need is what that scale, or else the
+ * smallest, takes of room. */
 enum jplan jplan_scale(j_decompress_ptr cinfo, bool planes, uint64_t room,
 		       uint64_t keep, uint32_t side_max_px, uint64_t *need);
 

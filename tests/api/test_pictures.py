@@ -169,18 +169,29 @@ class Pictures(unittest.TestCase):
 
     def test_the_largest_pictures_are_those_that_the_document_says(self):
         with open(os.path.join(ROOT, "docs", "memory.md"), encoding="utf-8") as f:
-            row = re.search(r"^\| 2 MiB \| (\d+x.*)$", f.read(), re.M).group(1)
+            row = re.search(r"^\| 2 MiB \| 50 MP \| (\d+x.*)$", f.read(), re.M).group(1)
         sizes = [tuple(map(int, s)) for s in re.findall(r"(\d+)x(\d+)", row)]
         self.assertEqual(len(sizes), 3)
-        progressive = made("obama.jpg", 64, 64, "progressive")
-        full_colours = bytearray(progressive)
-        full_colours[frame_header(progressive) + 11] = 0x11  # no more samples of luma
-        for picture, (w, h) in zip((self.picture, progressive, bytes(full_colours)), sizes):
+        kinds = [made("obama.jpg", 64, 64, *options) for options in ((), ("progressive",))]
+        full_colours = [bytearray(picture) for picture in kinds]
+        for picture in full_colours:
+            picture[frame_header(picture) + 11] = 0x11  # no more samples of luma
+        for picture, (w, h) in zip((full_colours[0], kinds[1], full_colours[1]), sizes):
             with self.subTest(size=(w, h)):
                 r = self.verify(claiming(picture, w, h))
                 self.assertNotEqual(r.json.get("code"), "picture_too_large", r.body)
                 r = self.verify(claiming(picture, w + 16, h + 16))
                 self.assertEqual(r.json.get("code"), "picture_too_large", r.body)
+        r = self.verify(claiming(kinds[0], 8160, 6120))
+        self.assertNotEqual(r.json.get("code"), "picture_too_large", r.body)
+
+    def test_a_photograph_that_fits_in_no_other_form_is_held_in_half_the_memory(self):
+        big = made("obama.jpg", 4000, 3000)
+        with Daemon(pool_kib=512) as d:
+            self.assertEqual(d.post("/enroll?person_id=p", self.picture).status, 201)
+            j = d.post("/verify?person_id=p", big).json
+            self.assertEqual(j.get("decision"), "allow", j)
+            self.assertLessEqual(j["pool_peak_bytes"], 512 << 10)
 
     def test_features_that_are_not_supported(self):
         i = frame_header(self.picture)
