@@ -32,18 +32,22 @@
 
 enum status db_lock_folder(struct db *db, const char *dir, struct errinfo *err)
 {
+	const bool readonly = db->refuses == ST_IO_ERROR;
 	char path[PATH_MAX];
 	enum status st = db_join_path(dir, "facegate.lock", path, err);
 
 	if (st != ST_OK)
 		return st;
-	db->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+	db->lock_fd = open(path,
+			   (readonly ? O_RDONLY : O_RDWR | O_CREAT) |
+				   O_CLOEXEC | O_NOFOLLOW,
 			   0600);
 	if (db->lock_fd < 0)
 		return db_fail_errno("Making the lock file in the data folder",
 				     err);
 	if (flock(db->lock_fd, LOCK_EX | LOCK_NB) == 0)
-		return db_give_to_owner(db->lock_fd, dir, err);
+		return readonly ? ST_OK
+				: db_give_to_owner(db->lock_fd, dir, err);
 	if (errno == EWOULDBLOCK)
 		return err_set(err, ST_DATABASE_BUSY,
 			       "Another process uses the data folder.");
@@ -322,10 +326,8 @@ enum status db_open(const struct db_options *opt, struct db **out,
 	return hand_over(db, st, out);
 }
 
-/* refuses as in struct db; ST_OK: beside a daemon that has it. */
-static enum status open_to_read(const struct db_options *opt,
-				enum status refuses, struct db **out,
-				struct errinfo *err)
+enum status db_open_to_read(const struct db_options *opt, enum status refuses,
+			    struct db **out, struct errinfo *err)
 {
 	/* On a full disk locks need a file that can be written, though nothing
 	 * is. */
@@ -367,19 +369,7 @@ static enum status open_to_read(const struct db_options *opt,
 enum status db_open_readonly(const struct db_options *opt, struct db **out,
 			     struct errinfo *err)
 {
-	return open_to_read(opt, ST_OK, out, err);
-}
-
-enum status db_open_damaged(const struct db_options *opt, struct db **out,
-			    struct errinfo *err)
-{
-	return open_to_read(opt, ST_VERIFY_ONLY, out, err);
-}
-
-enum status db_open_full(const struct db_options *opt, struct db **out,
-			 struct errinfo *err)
-{
-	return open_to_read(opt, ST_DISK_FULL, out, err);
+	return db_open_to_read(opt, ST_OK, out, err);
 }
 
 void db_close(struct db *db)

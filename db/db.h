@@ -74,9 +74,10 @@ enum status db_open(const struct db_options *opt, struct db **out,
  * file is opened to be read as far as it can be, and left as it is: then every
  * function that writes returns ST_VERIFY_ONLY, and db_templates_each passes
  * over what it cannot read. Either is told by db_condition and in one line of
- * the log. On a full disk it is opened to be read alone as well, and what
- * writes returns ST_DISK_FULL until it is opened again. Another program's file,
- * or one of a newer version, is no damage. */
+ * the log. On a full or read-only disk it is opened to be read alone as well,
+ * if anybody is enrolled, and what writes returns ST_DISK_FULL or ST_IO_ERROR
+ * until it is opened again. Another program's file, or one of a newer version,
+ * is no damage. */
 enum status db_open_or_restore(const struct db_options *opt, struct db **out,
 			       struct errinfo *err) MUST_CHECK;
 /* Opens dir/facegate.db to read it alone, also beside a daemon that has it:
@@ -125,7 +126,7 @@ void db_upkeep(struct db *db, int64_t now_ms, bool *more);
 /* How the store is. */
 struct db_condition {
 	/* See db_open_or_restore. verify_only: nothing is stored, since it is
-	 * damaged or the disk was full. */
+	 * damaged or the disk was full or read-only. */
 	bool verify_only, restored;
 	bool wiping_due;   /* bytes of what is erased are still in the files */
 	int64_t backup_ms; /* Unix time of the automatic backup, 0: none */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "schema.h"
@@ -150,6 +151,13 @@ void db_remove_new(const char *path)
 
 	if (n > 0 && n < PATH_MAX)
 		db_remove(fresh);
+}
+
+bool db_disk_is_readonly(const char *path)
+{
+	struct statvfs info;
+
+	return statvfs(path, &info) == 0 && (info.f_flag & ST_RDONLY);
 }
 
 bool db_same_file(const char *a, const char *b)

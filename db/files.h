@@ -34,6 +34,9 @@ void db_remove(const char *path);
 /* The same for path.new, which is to take the place of path. */
 void db_remove_new(const char *path);
 
+/* Whether the path lies on a file system that takes no change. */
+bool db_disk_is_readonly(const char *path);
+
 /* Whether both paths lead to one file that is there. */
 bool db_same_file(const char *a, const char *b);
 

@@ -253,7 +253,8 @@ struct db {
 	int64_t log_max_rows, audit_max_rows, people_max, doors_max;
 	char *dir;
 	/* No writer. ST_VERIFY_ONLY: damaged, what can be read is read;
-	 * ST_DISK_FULL: it was at the start. ST_OK: all can be done. */
+	 * ST_DISK_FULL, ST_IO_ERROR: the disk was full or read-only at the
+	 * start. ST_OK: all can be done. */
 	enum status refuses;
 	bool restored; /* at this start, from the automatic backup */
 	struct db_upkeep_state upkeep;
@@ -426,14 +427,11 @@ int64_t db_trim_step(int64_t max_rows);
  * the last change, puts what was changed into the file. */
 void db_wipe_due(struct db *db);
 
-/* db.c: as db_open, for a damaged file: reads alone, and what can be read. */
-enum status db_open_damaged(const struct db_options *opt, struct db **out,
-			    struct errinfo *err) MUST_CHECK;
-
-/* db.c: as db_open, for a disk without room for the few bytes that this takes:
- * reads alone. No other process can read meanwhile. */
-enum status db_open_full(const struct db_options *opt, struct db **out,
-			 struct errinfo *err) MUST_CHECK;
+/* db.c: as db_open, but reads alone, what can be read; refuses as in struct db.
+ * ST_DISK_FULL does without the few bytes that reading takes, and no other
+ * process can read meanwhile. ST_OK: beside a daemon that has it. */
+enum status db_open_to_read(const struct db_options *opt, enum status refuses,
+			    struct db **out, struct errinfo *err) MUST_CHECK;
 
 /* matchlog.c: drops rows from before a time, at most 64; *more while there may
  * be others. With the last of them they are gone from the files. */

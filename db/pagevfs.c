@@ -1,5 +1,5 @@
 /* The layer copies the table of file methods of each database file it opens
- * and replaces xWrite alone, so all else runs at the lower layer's speed. The
+ * and replaces xWrite, so all else runs at the lower layer's speed. The
  * copy lies behind the lower layer's own data in the block that SQLite
  * allocates for a file. The WAL is left alone: its frames carry checksums,
  * and it is truncated after a deletion.
@@ -8,11 +8,16 @@
  */
 #include "pagevfs.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <sqlite3.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "checked.h"
+#include "files.h"
 #include "internal.h"
 
 struct wrapped {
@@ -76,6 +81,25 @@ static int write_clean(sqlite3_file *file, const void *data, int amount,
 	return below->xWrite(file, page, amount, offset);
 }
 
+static int is_immutable(sqlite3_file *file)
+{
+	return wrapped_of(file)->below->xDeviceCharacteristics(file) |
+	       SQLITE_IOCAP_IMMUTABLE;
+}
+
+/* Reading a WAL takes files beside it, which a disk that is read-only cannot
+ * get; where there is no WAL the file is all, and nothing changes it. */
+static bool stands_alone(const char *name)
+{
+	char wal[PATH_MAX];
+	struct stat info;
+	int n = snprintf(wal, sizeof wal, "%s-wal", name);
+
+	return n > 0 && n < (int)sizeof wal &&
+	       (stat(wal, &info) == 0 ? info.st_size == 0 : errno == ENOENT) &&
+	       db_disk_is_readonly(name);
+}
+
 static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file,
 		     int flags, int *out_flags)
 {
@@ -88,6 +112,8 @@ static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file,
 	w->below = file->pMethods;
 	w->methods = *file->pMethods;
 	w->methods.xWrite = write_clean;
+	if ((flags & SQLITE_OPEN_READONLY) && stands_alone(name))
+		w->methods.xDeviceCharacteristics = is_immutable;
 	file->pMethods = &w->methods;
 	return SQLITE_OK;
 }

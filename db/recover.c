@@ -76,13 +76,17 @@ static enum status find_loss(const struct db_options *opt, const char *path,
 		       : ST_OK;
 }
 
-/* Where nobody is enrolled, one that cannot enrol would be of no use. */
-static bool open_full(const struct db_options *opt, struct db **out)
+/* Whether the disk was why db_open failed with st, and all can be read. Where
+ * nobody is enrolled, one that cannot enrol would be of no use. */
+static bool open_unwritable(const struct db_options *opt, enum status st,
+			    struct db **out)
 {
 	struct db_person any;
 	size_t n = 0;
 
-	if (db_open_full(opt, out, NULL) != ST_OK)
+	if ((st != ST_DISK_FULL &&
+	     (st != ST_IO_ERROR || !db_disk_is_readonly(opt->dir))) ||
+	    db_open_to_read(opt, st, out, NULL) != ST_OK)
 		return false;
 	if (db_people_list(*out, "", &any, 1, &n, NULL) == ST_OK && n > 0)
 		return true;
@@ -107,8 +111,9 @@ enum status db_open_or_restore(const struct db_options *opt, struct db **out,
 	st = find_loss(opt, path, &damage);
 	if (st == ST_OK)
 		st = db_open(opt, out, &damage);
-	if (st == ST_DISK_FULL && open_full(opt, out)) {
-		log_line(LOG_ERROR, "disk_full",
+	if (open_unwritable(opt, st, out)) {
+		log_line(LOG_ERROR,
+			 st == ST_DISK_FULL ? "disk_full" : "read_only",
 			 "text=\"%s Who is enrolled is verified; nothing is "
 			 "stored before a restart.\"",
 			 damage.text);
@@ -122,7 +127,7 @@ enum status db_open_or_restore(const struct db_options *opt, struct db **out,
 		goto done;
 	if (restore(opt, damage.text, out, &other) == ST_OK)
 		return ST_OK;
-	if (db_open_damaged(opt, out, NULL) != ST_OK)
+	if (db_open_to_read(opt, ST_VERIFY_ONLY, out, NULL) != ST_OK)
 		goto done;
 	log_line(LOG_ERROR, "verify_only",
 		 "text=\"%s Nothing was restored: %s. Those whose rows can be "

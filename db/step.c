@@ -208,14 +208,16 @@ enum status db_write_begin(struct db *db, bool sync_full, struct errinfo *err)
 {
 	enum status st = ST_OK;
 
+	if (db->refuses == ST_VERIFY_ONLY)
+		return err_set(err, db->refuses,
+			       "The database is damaged and nothing could be "
+			       "restored; nothing is stored.");
 	if (db->refuses)
-		return err_set(err, db->refuses, "%s",
-			       db->refuses == ST_DISK_FULL
-				       ? "The disk was full at the start: make "
-					 "room, then restart the daemon."
-				       : "The database is damaged and nothing "
-					 "could be restored; nothing is "
-					 "stored.");
+		return err_set(err, db->refuses,
+			       "The disk was %s at the start: see to it, then "
+			       "restart the daemon.",
+			       db->refuses == ST_DISK_FULL ? "full"
+							   : "read-only");
 	pthread_mutex_lock(&db->write_lock);
 	roll_back(db);
 	if (db->empty_due)

@@ -190,7 +190,7 @@ static void print_condition(struct srv *srv, FILE *out)
 
 	db_condition(srv->db, &how);
 	gauge(out, "database_verify_only", how.verify_only,
-	      "1 while it is only read: damaged, or no room at start.");
+	      "1 while it is only read: damaged, or no disk for it at start.");
 	gauge(out, "database_restored", how.restored,
 	      "1 when it was restored from the backup at the last start.");
 	gauge(out, "wiping_delayed", how.wiping_due,

@@ -37,10 +37,10 @@ class Machine(FolderCase):
         r = d.post("/verify?person_id=p", OTHER)
         return r.status == 200 and r.json["decision"] == "allow"
 
-    def refused(self, *words, **keys):
+    def refused(self, *words, environment=None, **keys):
         keys = {"listen": "127.0.0.1:0", "data_dir": self.dir, "models_dir": MODELS,
                 "log_level": "error", **keys}
-        done = run_to_end(*[f"--{k}={v}" for k, v in keys.items()])
+        done = run_to_end(*[f"--{k}={v}" for k, v in keys.items()], environment=environment)
         self.assertEqual((done.returncode, len(done.stderr.splitlines())), (1, 1), done.stderr)
         for word in words:
             self.assertIn(word, done.stderr)
@@ -89,6 +89,35 @@ class Machine(FolderCase):
         d = FolderCase.daemon(self)
         self.assertEqual(d.get("/readyz").json["templates"], 3)
         self.enrol(d, "q", 201)
+
+    def test_row_41_the_disk_is_read_only_at_the_start(self):
+        self.write("readonly")
+        with self.assertRaisesRegex(RuntimeError, "io_error"):
+            FolderCase.daemon(self)  # there is nobody to serve
+        os.unlink(os.path.join(self.faults, "readonly"))
+        self.daemon().stop()
+        before = set(os.listdir(self.dir))
+        for end in ("stop", "kill"):  # without a WAL, and with one
+            d = FolderCase.daemon(self)
+            self.enrol(d, end, 201)
+            getattr(d, end)()
+            self.write("readonly")
+            d = FolderCase.daemon(self)
+            self.assertEqual(d.post(f"/verify?person_id={end}", OTHER).json["log_id"], None)
+            self.assertTrue(self.allows(d))
+            self.enrol(d, "q", 500, "io_error")
+            self.assertEqual(d.request("DELETE", "/people/p").status, 500)
+            r = d.get("/readyz")
+            self.assertEqual((r.status, "read-only" in r.json["detail"]), (503, True), r.body)
+            self.refused("io_error", environment=self.environment)  # a second one
+            code, log = d.stop()
+            self.assertEqual((code, log.count("event=read_only")), (0, 1), log)
+            os.unlink(os.path.join(self.faults, "readonly"))
+        d = FolderCase.daemon(self)
+        self.assertEqual(d.get("/readyz").json["templates"], 3)
+        self.enrol(d, "q", 201)
+        d.stop()
+        self.assertEqual(set(os.listdir(self.dir)), before)
 
     def test_row_41_the_disk_becomes_read_only(self):
         d = self.daemon()

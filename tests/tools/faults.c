@@ -1,16 +1,16 @@
 /* Loaded into the daemon by LD_PRELOAD, for the tests over HTTP: while the file
  * $FAULTS/full exists, every write to a regular file fails as on a full disk,
- * and while $FAULTS/readonly does, as on one that has become read-only; the
- * file $FAULTS/clock holds the seconds by which the wall clock is wrong. Who
- * finds $FAULTS/hang takes it away and decodes no picture before $FAULTS/go
- * exists; who finds $FAULTS/match decodes and then, when it first asks what
- * time it is, takes it away and waits for $FAULTS/go: that is when the face has
- * been compared and nothing logged. While $FAULTS/black exists pictures are
- * black, and while $FAULTS/silent does the network thread stands still. While
- * $FAULTS/slow exists each sync takes a second. While there is a folder
- * $FAULTS/synced, a sync writes nothing to the disk but a copy of the file as
- * it then is into that folder, named by the file's inode: what a power cut
- * right after it would leave. */
+ * and while $FAULTS/readonly does, as on one that has become read-only, where
+ * no file can be opened for writing either; the file $FAULTS/clock holds the
+ * seconds by which the wall clock is wrong. Who finds $FAULTS/hang takes it
+ * away and decodes no picture before $FAULTS/go exists; who finds $FAULTS/match
+ * decodes and then, when it first asks what time it is, takes it away and waits
+ * for $FAULTS/go: that is when the face has been compared and nothing logged.
+ * While $FAULTS/black exists pictures are black, and while $FAULTS/silent does
+ * the network thread stands still. While $FAULTS/slow exists each sync takes a
+ * second. While there is a folder $FAULTS/synced, a sync writes nothing to the
+ * disk but a copy of the file as it then is into that folder, named by the
+ * file's inode: what a power cut right after it would leave. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -134,6 +135,48 @@ ssize_t pwrite64(int fd, const void *buf, size_t n, off64_t at)
 	REAL(ssize_t(*call)(int, const void *, size_t, off64_t), "pwrite64");
 
 	return full(fd) ? -1 : real.call(fd, buf, n, at);
+}
+
+static int open_there(const char *path, int flags, mode_t mode)
+{
+	if ((flags & (O_WRONLY | O_RDWR | O_CREAT)) &&
+	    strncmp(path, "/dev/", 5) != 0 && there("readonly")) {
+		errno = EROFS;
+		return -1;
+	}
+	return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+}
+
+int open(const char *path, int flags, ...)
+{
+	va_list rest;
+	mode_t mode;
+
+	va_start(rest, flags);
+	mode = (flags & O_CREAT) ? va_arg(rest, mode_t) : 0;
+	va_end(rest);
+	return open_there(path, flags, mode);
+}
+
+int open64(const char *path, int flags, ...)
+{
+	va_list rest;
+	mode_t mode;
+
+	va_start(rest, flags);
+	mode = (flags & O_CREAT) ? va_arg(rest, mode_t) : 0;
+	va_end(rest);
+	return open_there(path, flags, mode);
+}
+
+int statvfs64(const char *path, struct statvfs64 *info)
+{
+	REAL(int (*call)(const char *, struct statvfs64 *), "statvfs64");
+	int rc = real.call(path, info);
+
+	if (rc == 0 && there("readonly"))
+		info->f_flag |= ST_RDONLY;
+	return rc;
 }
 
 static long clock_error(void)
