@@ -3,7 +3,6 @@ docs/threat-model.md, by its number."""
 
 import json
 import os
-import time
 import unittest
 
 from daemon import JPEG, ROOT, Daemon, as_json, made, multipart, small_face, status_of
@@ -131,9 +130,9 @@ class Content(unittest.TestCase):
         small = made("obama.jpg", 320, 240, "progressive")
         last = small.rindex(b"\xff\xda")
         scans = small[:last] + small[last:-2] * 3000 + small[-2:]
-        start = time.monotonic()
+        before = self.d.cpu_seconds()
         self.enrol(scans[:2 << 20], 422, "corrupt_jpeg", "picture_too_large")
-        self.assertLess(time.monotonic() - start, 30)
+        self.assertLess(self.d.cpu_seconds() - before, 30)
 
     def test_row_33_kinds_of_jpeg(self):
         for kind in ("cmyk", "ycck"):

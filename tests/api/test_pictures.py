@@ -3,7 +3,6 @@
 import os
 import re
 import struct
-import time
 import unittest
 
 from daemon import ROOT, Daemon, face, made, sanitized, small_face
@@ -129,10 +128,10 @@ class Pictures(unittest.TestCase):
     def test_noise_is_searched_in_bounded_time_and_memory(self):
         noise = made("-", 640, 480)
         with Daemon() as d:
-            start = time.monotonic()
+            before = d.cpu_seconds()
             r = d.post("/enroll?person_id=q", noise)
             self.assertEqual((r.status, r.json["code"]), (422, "no_face"))
-            self.assertLess(time.monotonic() - start, 10)
+            self.assertLess(d.cpu_seconds() - before, 10)
             self.assertLessEqual(d.post("/detect", noise).json["pool_peak_bytes"], 2 << 20)
 
     def test_a_picture_of_five_thousand_scans(self):
@@ -140,10 +139,10 @@ class Pictures(unittest.TestCase):
         self.assertEqual((j["width"], j["faces"]), (640, []))
         bomb = many_scans(5000)
         self.assertLess(len(bomb), 70000)
-        start = time.monotonic()
+        before = self.d.cpu_seconds()
         j = self.expect(bomb, 422, "corrupt_jpeg")
         self.assertEqual((j["limit"], j["found"]), (64, 65))
-        self.assertLess(time.monotonic() - start, 5)
+        self.assertLess(self.d.cpu_seconds() - before, 5)
 
     def test_progressive_pictures_that_claim_more_than_the_pool(self):
         j = self.expect(claiming(many_scans(60), 4000, 3000), 422, "picture_too_large")

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import sqlite3
+import statistics
 import tempfile
 import threading
 import time
@@ -92,28 +93,33 @@ class Waiting(unittest.TestCase):
             d.post("/verify?person_id=p", small_face("obama.jpg"))
         fill_log(data_dir, 300_000)
         with Daemon(data_dir, min_face_px=60, log_max_rows=1_000_000) as d:
-            stop, took = threading.Event(), []
+            stop, health, searches = threading.Event(), [], []
+
+            def timed(took, path):
+                start = time.monotonic()
+                answer = d.get(path).json
+                took.append(time.monotonic() - start)
+                return answer
 
             def search():
                 while not stop.is_set():
-                    self.assertEqual(d.get("/logs?reason=outside_schedule").json["logs"], [])
+                    self.assertEqual(timed(searches, "/logs?reason=outside_schedule")["logs"], [])
 
             threads = [threading.Thread(target=search) for _ in range(4)]
             for t in threads:
                 t.start()
             try:
-                for _ in range(40):
-                    start = time.monotonic()
-                    self.assertEqual(d.get("/healthz").status, 200)
-                    took.append(time.monotonic() - start)
+                while len(health) < 40 or len(searches) < 6:
+                    self.assertTrue(any(t.is_alive() for t in threads), "no search is answered")
+                    self.assertEqual(timed(health, "/healthz"), {"status": "alive"})
             finally:
                 stop.set()
                 for t in threads:
                     t.join()
-            took.sort()
             # The test's own threads share the processors: judge the bulk.
             if not sanitized():
-                self.assertLess(took[len(took) * 8 // 10], 0.05, took)
+                self.assertLess(sorted(health)[len(health) * 8 // 10],
+                                statistics.median(searches) / 4)
 
     def test_ready_probes_cost_no_worker_a_picture(self):
         with Daemon(min_face_px=20) as d:
