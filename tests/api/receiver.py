@@ -84,6 +84,7 @@ class Receiver:
             return [json.loads(body)["seq"] for _, _, body in self.got]
 
     def forget(self):
+        """What came so far. Another answer is set after it: what that lets pass is kept."""
         with self.lock:
             self.got.clear()
 
