@@ -42,8 +42,12 @@ class Case(FolderCase):
         self.assertEqual(r.status, 201, r.body)
 
     def people(self, d):
-        return [(p["person_id"], p["name"], p["templates"])
-                for p in d.get("/people?limit=100").json["people"]]
+        found, after = [], "0"
+        while after:
+            page = d.get(f"/people?limit=100&after={after}").json
+            found += [(p["person_id"], p["name"], p["templates"]) for p in page["people"]]
+            after = page["next"]
+        return found
 
     def everything(self):
         """Each file of the data folder, with its bytes."""
@@ -103,12 +107,16 @@ class Backup(Case):
     def test_it_replaces_backups_and_no_other_file(self):
         d = self.daemon()
         self.enrol(d, "p")
+        d.stop()  # it moves what is new into the file after some seconds
         before = self.everything()
         for name in ("facegate.key", "facegate.db"):
             self.refused("bad_config", "backup", os.path.join(self.dir, name))
         self.refused("io_error", "backup", os.path.join(self.dir, "none", "x"))
         self.refused("io_error", "backup", self.file, folder=self.elsewhere)
-        self.assertEqual(self.everything(), before)
+        after = self.everything()
+        for name in ("facegate.db-wal", "facegate.db-shm"):  # a reader needs them
+            after.pop(name, None)
+        self.assertEqual(after, before)
         self.assertEqual(os.listdir(self.elsewhere), [])
 
     def test_on_a_full_disk_the_last_one_stays(self):

@@ -15,8 +15,9 @@ def around_now(shift_h=0):
     """A window of two hours around the present time of UTC, shifted."""
     now = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=shift_h)
     hour = datetime.timedelta(hours=1)
+    end = (now + hour).strftime("%H:%M")
     return {"days": DAYS, "from": (now - hour).strftime("%H:%M"),
-            "to": (now + hour).strftime("%H:%M")}
+            "to": "24:00" if end == "00:00" else end}
 
 
 def wiegand(facility, facility_bits, number, number_bits):

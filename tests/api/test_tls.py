@@ -134,7 +134,7 @@ class Speaks(WithAuthority):
         self.assertGreater(len(large), 1 << 20)
         with Daemon(min_face_px=60) as plain:
             expected = plain.post("/detect", large).json["faces"]
-        d = self.daemon(workers=1)
+        d = self.daemon(workers=1, request_timeout_ms=600000)  # each waits for those before it
         answers = []
         threads = [threading.Thread(target=lambda: answers.append(d.post("/detect", large)))
                    for _ in range(4)]
@@ -233,7 +233,7 @@ class Reload(WithAuthority):
             replace(source, target)
 
     def test_a_new_certificate_is_taken_and_old_connections_go_on(self):
-        d = self.daemon(self.live)
+        d = self.daemon(self.live, request_timeout_ms=600000)
         with d.connect() as old:
             new = self.authority.server("new")
             self.put(new)

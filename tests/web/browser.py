@@ -68,7 +68,7 @@ class Browser:
 
     def __exit__(self, *_):
         self.process.terminate()
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=120)
         os.close(self.out)
         os.close(self.inp)
         shutil.rmtree(self.dir, ignore_errors=True)
