@@ -49,6 +49,7 @@
 	X(NO_SUCH_DOOR, "no_such_door", "No such door")                        \
 	X(PERSON_EXISTS, "person_exists", "Person exists already")             \
 	X(DUPLICATE_FACE, "duplicate_face", "Face is enrolled already")        \
+	X(CHANGED_MEANWHILE, "changed_meanwhile", "Changed since it was read") \
 	/* what the machine could not do */                                    \
 	X(BUSY, "busy", "All workers are busy")                                \
 	X(NOT_READY, "not_ready", "Not ready")                                 \

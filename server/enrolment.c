@@ -3,6 +3,8 @@
 #include <stdio.h>
 
 #include "log.h"
+#include "persondoc.h"
+#include "reply.h"
 #include "srv.h"
 
 /* Nobody comes to wait while there is only this model. */
@@ -132,11 +134,17 @@ enum status enrolment_forget(struct request *r, const char *person_id)
 {
 	struct srv *srv = r->srv;
 	struct db_by by = request_by(r);
+	struct db_person p;
 	int64_t key = 0;
-	enum status st;
+	enum status st = ST_OK;
 
 	pthread_mutex_lock(&srv->enrol_lock);
-	st = db_person_delete(srv->db, person_id, &by, &key, &r->err);
+	if (r->if_match[0] != '\0')
+		st = db_person_get(srv->db, person_id, &p, &r->err);
+	if (r->if_match[0] != '\0' && st == ST_OK)
+		st = reply_unchanged(r, persondoc_json(&p));
+	if (st == ST_OK)
+		st = db_person_delete(srv->db, person_id, &by, &key, &r->err);
 	if (st == ST_OK)
 		gallery_remove(engine_gallery(srv->engine), key);
 	enrolment_recount(srv);

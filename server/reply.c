@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <nettle/sha2.h>
+
 #include "embedded.h"
 #include "facequality.h"
 #include "router.h"
@@ -40,6 +42,8 @@ int reply_http_status(enum status st)
 		return 409;
 	case ST_LENGTH_REQUIRED:
 		return 411;
+	case ST_CHANGED_MEANWHILE:
+		return 412;
 	case ST_BODY_TOO_LARGE:
 		return 413;
 	case ST_URI_TOO_LONG:
@@ -124,6 +128,51 @@ void reply_json(struct request *r, int http_status, json_t *body)
 		reply_error(r, ST_NO_MEMORY, "no memory for the answer");
 	else
 		set_answer(r, http_status, text, "application/json");
+}
+
+/* The ETag of what a body tells. false: no memory. */
+static bool tag_of(const json_t *body, char tag[static REPLY_TAG_BYTES])
+{
+	char *text = json_dumps(body, JSON_COMPACT);
+	struct sha256_ctx hash;
+	uint8_t digest[8];
+
+	if (text == NULL)
+		return false;
+	sha256_init(&hash);
+	sha256_update(&hash, strlen(text), (const uint8_t *)text);
+	sha256_digest(&hash, sizeof(digest), digest);
+	free(text);
+	*tag++ = '"';
+	for (size_t i = 0; i < sizeof(digest); i++, tag += 2)
+		(void)snprintf(tag, 3, "%02x", digest[i]);
+	memcpy(tag, "\"", 2);
+	return true;
+}
+
+void reply_tagged(struct request *r, int http_status, json_t *body)
+{
+	char tag[REPLY_TAG_BYTES];
+	bool tagged = tag_of(body, tag);
+
+	reply_json(r, http_status, body);
+	if (tagged)
+		reply_header(r, "ETag", tag);
+}
+
+enum status reply_unchanged(struct request *r, json_t *now)
+{
+	char tag[REPLY_TAG_BYTES] = "";
+	bool fits = now ? !r->if_absent : r->if_match[0] == '\0';
+
+	if (fits && now != NULL && r->if_match[0] != '\0' &&
+	    strcmp(r->if_match, "*") != 0)
+		fits = tag_of(now, tag) && strstr(r->if_match, tag) != NULL;
+	json_decref(now);
+	return fits ? ST_OK
+		    : err_set(&r->err, ST_CHANGED_MEANWHILE,
+			      "somebody has changed it since it was read; "
+			      "nothing was done");
 }
 
 void reply_page(struct request *r, enum status st,

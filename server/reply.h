@@ -8,8 +8,12 @@
 
 struct embedded;
 
+#define REPLY_TAG_BYTES 19 /* an ETag with its quotes and NUL */
+
 /* Each sets r's answer (the first one wins); the network thread sends it. */
 void reply_json(struct request *r, int http_status, json_t *body); /* takes */
+/* The same with an ETag of the body: the client may change what it tells. */
+void reply_tagged(struct request *r, int http_status, json_t *body);
 /* 200 with text from malloc, which is taken. */
 void reply_plain(struct request *r, char *text, const char *type);
 /* 200 with a file of the program, or 304 when the client has it. */
@@ -42,6 +46,11 @@ void reply_stream(struct request *r, struct MHD_Response *resp,
 		  const char *type);
 /* Adds a header to the answer set before. */
 void reply_header(struct request *r, const char *name, const char *value);
+
+/* Whether a change may be made of what reply_tagged would tell as `now`, which
+ * is taken; NULL: there is nothing. ST_CHANGED_MEANWHILE when If-Match or
+ * If-None-Match of the request says no. */
+enum status reply_unchanged(struct request *r, json_t *now) MUST_CHECK;
 
 int reply_http_status(enum status st);
 

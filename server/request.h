@@ -40,6 +40,8 @@ struct request {
 	unsigned failed_checks;		 /* of the picture; see facequality.h */
 	char held_by[PERSON_ID_MAX + 1]; /* ST_DUPLICATE_FACE: whose it is */
 	enum accept accept;
+	char if_match[24];	  /* "" without; the first ETag of it, or "*" */
+	bool if_absent;		  /* If-None-Match: * */
 	struct logexport *export; /* or NULL */
 	unsigned retry_s;	  /* Retry-After, 0: the usual */
 	const char *method;	  /* as it was asked */

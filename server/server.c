@@ -157,6 +157,20 @@ static void read_accept(struct request *r)
 		r->accept = ACCEPT_NDJSON;
 }
 
+/* What a change takes for granted. Copied, since a worker looks at it: the
+ * connection may be gone by then. */
+static void read_preconditions(struct request *r)
+{
+	const char *tags = MHD_lookup_connection_value(
+		r->connection, MHD_HEADER_KIND, "If-Match");
+
+	(void)snprintf(r->if_match, sizeof(r->if_match), "%s",
+		       tags ? tags : "");
+	tags = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND,
+					   "If-None-Match");
+	r->if_absent = tags != NULL && strcmp(tags, "*") == 0;
+}
+
 static enum MHD_Result on_headers(struct request *r, const char *method,
 				  const char *url, const char *version)
 {
@@ -165,6 +179,7 @@ static enum MHD_Result on_headers(struct request *r, const char *method,
 	r->start_us = srv_now_us();
 	name_request(r);
 	read_accept(r);
+	read_preconditions(r);
 	if (atomic_load(&r->srv->draining))
 		err_set(&r->err, ST_NOT_READY, "the daemon is stopping");
 	else if (r->uri_status != ST_OK)

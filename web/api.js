@@ -62,14 +62,16 @@ export function pictures(list, parameters) {
   return body;
 }
 
-/** Options: method, query, json or body, accept, signal. Gives the answer. */
-export async function ask(path, { method = "GET", query, json, body, accept, signal } = {}) {
+/** Options: method, query, json or body, accept, signal; state: the ETag of what
+ * is to be changed, "" for what must not be there yet. Gives the answer. */
+export async function ask(path, { method = "GET", query, json, body, accept, signal, state } = {}) {
   for (;;) {
     const headers = {};
     const used = key.get();
     if (used) headers["X-Api-Key"] = used;
     if (json) headers["Content-Type"] = "application/json";
     if (accept) headers.Accept = accept;
+    if (state != null) headers[state ? "If-Match" : "If-None-Match"] = state || "*";
     const answer = await fetch(address(path, query), {
       method, headers, signal, body: json ? JSON.stringify(json) : body, cache: "no-store" });
     if (answer.ok) return answer;

@@ -96,6 +96,8 @@ export function problem(error, file) {
     p?.part && !file && h("p", {}, `It is about picture ${parseInt(p.part.match(/\d+/), 10) + 1}.`),
     p?.hint && h("p", {}, p.hint),
     p?.person_id && h("p", {}, "Enrolled as ", h("a", { href: `#/people/${p.person_id}` }, p.person_id), "."),
+    p?.code === "changed_meanwhile" &&
+      button("Show it as it is now", () => dispatchEvent(new Event("hashchange"))),
     p && h("small", {}, `${p.code}, request ${p.request_id}`));
 }
 

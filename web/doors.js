@@ -50,17 +50,17 @@ const spanValue = (element) => ({
   from: element.querySelector("[name=from]").value, to: element.querySelector("[name=to]").value });
 
 async function showOne(place, id, fresh, signal) {
-  const door = await get(`/doors/${id}`, null, signal).catch((error) => {
+  const found = await ask(`/doors/${id}`, { signal }).catch((error) => {
     if (!fresh || error.status !== 404) throw error;
-    return { groups: [], windows: [], timezone: "UTC" };
   });
-  const made = door.door_id != null;
+  const door = found ? await found.json() : { groups: [], windows: [], timezone: "UTC" };
+  let state = found?.headers.get("ETag") ?? "";
   const week = h("div", {}, door.windows.map(span));
   // A rate that somebody set over the API stays on the list.
   const rates = [...new Set([...RATES, ...(door.target_fmr ? [door.target_fmr] : [])])].sort((a, b) => b - a);
   const score = input("min_score", { type: "number", min: -1, max: 1, step: "any", value: door.min_score });
   put(place, h("h1", {}, `Door ${id}`),
-    fresh && notice(made ? "It has rules already: these." : "Not there until you save it."),
+    fresh && notice(found ? "It has rules already: these." : "Not there until you save it."),
     form({}, async (data, element) => {
       const body = { groups: words(data.get("groups")), timezone: data.get("timezone"),
         windows: [...week.children].map(spanValue), credential: data.get("credential") || null };
@@ -68,7 +68,8 @@ async function showOne(place, id, fresh, signal) {
         throw new Error("Each time needs a day of the week, and an end other than its beginning.");
       if (score.value !== "") body.min_score = +score.value;
       else if (data.get("target_fmr")) body.target_fmr = +data.get("target_fmr");
-      await ask(`/doors/${id}`, { method: "PUT", json: body, signal });
+      const stored = await ask(`/doors/${id}`, { method: "PUT", json: body, state, signal });
+      state = stored.headers.get("ETag");
       element.querySelector(".fault").replaceChildren(notice("Saved."));
       remove.hidden = false;
     },
@@ -86,7 +87,7 @@ async function showOne(place, id, fresh, signal) {
   const remove = dangerous("Delete this door", `Delete the rules of ${id}?`, async () => {
     await ask(`/doors/${id}`, { method: "DELETE", signal });
     location.hash = "#/doors";
-  }, { hidden: !made });
+  }, { hidden: !found });
   put(place, h("div", { class: "buttons left" }, h("a", { class: "button", href: "#/doors" }, "All doors"), remove));
 }
 

@@ -10,14 +10,15 @@ export async function show(place, { id, signal }) {
   const done = h("div");
   const chooser = picker({ several: true, signal, changed: () => {
     const n = chooser.list().length;
-    send.disabled = n === 0;
+    send.disabled = !chooser.ready();
     send.textContent = n > 1 ? `Enrol ${n} pictures` : "Enrol";
     if (n) done.replaceChildren();
   } });
   put(place, h("h1", {}, title), form({}, async (data) => {
+    const sent = chooser.list();
     const answer = await (await ask("/enroll", { method: "POST", signal,
-      body: pictures(chooser.list(), Object.fromEntries(data)) })).json();
-    chooser.clear();
+      body: pictures(sent, Object.fromEntries(data)) })).json();
+    chooser.clear(sent);
     done.replaceChildren(notice("Enrolled ", h("a", { href: `#/people/${answer.person_id}` }, answer.person_id),
       ` with ${answer.enrolled.length} new of ${answer.templates} templates.`));
   },

@@ -58,6 +58,13 @@ function object(text) {
 // From the text of a field to the member of that name.
 const READ = { name: String, groups: words, valid_from: fromLocal, valid_until: fromLocal, metadata: object };
 
+/** A person, with the ETag as state. */
+async function read(id, signal) {
+  const answer = await ask(`/people/${id}`, { signal });
+  const text = await answer.text();
+  return { ...JSON.parse(text), metadata: exact(text).metadata, state: answer.headers.get("ETag") };
+}
+
 function edit(person, signal) {
   const when = (name) => input(name, { type: "datetime-local", step: 1, value: toLocal(person[name]) });
   const number = (name, max, value) => input(name, { type: "number", min: 0, max, value });
@@ -70,7 +77,9 @@ function edit(person, signal) {
       if (n == null && facility != null) throw new Error("A card has a number; a facility alone is none.");
       json.card = n == null ? null : { facility, number: n };
     }
-    await ask(`/people/${person.person_id}`, { method: "PATCH", signal, json });
+    const stored = await ask(`/people/${person.person_id}`, { method: "PATCH", json, state: person.state, signal });
+    person.state = stored.headers.get("ETag");
+    person.updated_at = (await stored.json()).updated_at;
     saved = data;
     element.querySelector(".fault").replaceChildren(notice("Saved."));
   },
@@ -87,7 +96,8 @@ function edit(person, signal) {
   return element;
 }
 
-function templates(id, signal) {
+function templates(person, signal) {
+  const id = person.person_id;
   const line = (t) => {
     const element = h("tr", {}, h("td", {}, t.template_id), h("td", { class: "wide" }, t.model),
       h("td", { class: "number" }, t.quality.toFixed(1)), h("td", {}, time(t.created_at)),
@@ -95,6 +105,8 @@ function templates(id, signal) {
       h("td", {}, dangerous("Delete", `Delete template ${t.template_id}? It leaves no bytes behind.`, async () => {
         await ask(`/people/${id}/templates/${t.template_id}`, { method: "DELETE", signal });
         element.remove();
+        const now = await read(id, signal);
+        if (now.updated_at === person.updated_at) person.state = now.state; // nobody else's change
       }, { "aria-label": `Delete template ${t.template_id}` })));
     return element;
   };
@@ -105,9 +117,8 @@ function templates(id, signal) {
 }
 
 async function showOne(place, id, signal) {
-  const text = await (await ask(`/people/${id}`, { signal })).text();
-  const person = { ...JSON.parse(text), metadata: exact(text).metadata };
-  const stored = templates(id, signal);
+  const person = await read(id, signal);
+  const stored = templates(person, signal);
   put(place, h("h1", {}, person.name || id),
     facts([["Id", id], ["Added", time(person.created_at)], ["Changed", time(person.updated_at)]]),
     edit(person, signal), h("h2", {}, "Templates"), table("Templates", ["Id", ["Model", "wide"], ["Quality", "number"],

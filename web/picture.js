@@ -127,15 +127,20 @@ function webcam(take, signal) {
   return { start, stage };
 }
 
-/** Lets somebody choose pictures, one or several. list() gives the JPEGs;
- * changed runs whenever they are others. */
+/** Lets somebody choose pictures, one or several. list() gives the JPEGs, clear
+ * takes those that were sent away; ready() says that there are some, and that none
+ * is looked at any more. changed runs whenever one of these gives something else. */
 export function picker({ several = false, detect = true, signal, changed }) {
   const chosen = new Map(); // figure -> JPEG
   const shown = h("div", { class: detect ? "pictures" : "pictures small" });
   const fault = h("div");
+  let looking = 0;
 
   async function add(blob) {
-    if (!several) clear();
+    if (!several) {
+      chosen.clear();
+      shown.replaceChildren();
+    }
     const wait = h("p", { role: "status" }, "Looking for faces…");
     const figure = h("figure", {}, wait);
     shown.append(figure);
@@ -145,11 +150,10 @@ export function picker({ several = false, detect = true, signal, changed }) {
       figure.append(button("Remove", () => {
         chosen.delete(figure);
         figure.remove();
-        changed?.();
+        changed();
       }));
       if (!figure.isConnected) return; // another one has taken its place
       chosen.set(figure, jpeg);
-      changed?.();
       figure.scrollIntoView({ block: "nearest" });
     } catch (error) {
       figure.remove();
@@ -157,24 +161,33 @@ export function picker({ several = false, detect = true, signal, changed }) {
     }
   }
 
-  function clear() {
-    chosen.clear();
-    shown.replaceChildren();
-    changed?.();
+  async function addAll(blobs) {
+    fault.replaceChildren();
+    looking++;
+    changed();
+    for (const blob of blobs) await add(blob);
+    looking--;
+    changed();
   }
 
-  const camera = webcam((blob) => {
-    fault.replaceChildren();
-    return add(blob);
-  }, signal);
+  function clear(sent) {
+    for (const [figure, jpeg] of chosen)
+      if (sent.includes(jpeg)) {
+        chosen.delete(figure);
+        figure.remove();
+      }
+    changed();
+  }
+
+  const camera = webcam((blob) => addAll([blob]), signal);
   const file = h("input", { type: "file", accept: "image/*", multiple: several, class: "unseen", id: "file",
     onchange: async () => {
-      fault.replaceChildren();
-      for (const one of [...file.files]) await add(one);
-      file.value = "";
+      const files = [...file.files];
+      file.value = ""; // so that the same can be chosen again
+      await addAll(files);
     } });
   return {
-    list: () => [...chosen.values()], clear,
+    list: () => [...chosen.values()], ready: () => !looking && chosen.size > 0, clear,
     element: h("fieldset", { class: "picker" }, h("legend", {}, several ? "Pictures" : "Picture"),
       h("div", { class: "buttons left" }, file, h("label", { class: "button", for: "file" },
         several ? "Choose files" : "Choose a file"), camera.start),

@@ -33,7 +33,7 @@ export async function show(place, { signal }) {
   const result = h("div");
   const send = h("button", { class: "main", disabled: true }, "Decide");
   const chooser = picker({ detect: false, signal, changed: () => {
-    send.disabled = chooser.list().length === 0;
+    send.disabled = !chooser.ready();
     result.replaceChildren();
   } });
   const who = field("Person", idInput("person_id", { required: true }));

@@ -69,7 +69,23 @@ void handle_door(struct request *r, unsigned slot)
 	if (db_door_get(r->srv->db, r->path_id, &d, &r->err) != ST_OK)
 		reply_problem(r, NULL);
 	else
-		reply_json(r, 200, door_json(&d));
+		reply_tagged(r, 200, door_json(&d));
+}
+
+/* Whether the door is as the client believes. Holds enrol_lock, so that it is
+ * still so when the change is made. */
+static enum status unchanged(struct request *r)
+{
+	struct db_door d;
+	enum status st;
+
+	if (r->if_match[0] == '\0' && !r->if_absent)
+		return ST_OK;
+	st = db_door_get(r->srv->db, r->path_id, &d, &r->err);
+	if (st != ST_OK && st != ST_NO_SUCH_DOOR)
+		return st;
+	err_clear(&r->err);
+	return reply_unchanged(r, st == ST_OK ? door_json(&d) : NULL);
 }
 
 static enum status take_windows(struct request *r, const json_t *o,
@@ -149,20 +165,30 @@ void handle_door_put(struct request *r, unsigned slot)
 	json_decref(o);
 	(void)snprintf(d.id, sizeof(d.id), "%s", r->path_id);
 	d.updated_ms = by.now_ms;
+	pthread_mutex_lock(&r->srv->enrol_lock);
+	if (st == ST_OK)
+		st = unchanged(r);
 	if (st == ST_OK)
 		st = db_door_put(r->srv->db, &d, &by, &made, &r->err);
+	pthread_mutex_unlock(&r->srv->enrol_lock);
 	if (st != ST_OK)
 		reply_problem(r, NULL);
 	else
-		reply_json(r, made ? 201 : 200, door_json(&d));
+		reply_tagged(r, made ? 201 : 200, door_json(&d));
 }
 
 void handle_door_delete(struct request *r, unsigned slot)
 {
 	struct db_by by = request_by(r);
+	enum status st;
 
 	(void)slot;
-	if (db_door_delete(r->srv->db, r->path_id, &by, &r->err) != ST_OK)
+	pthread_mutex_lock(&r->srv->enrol_lock);
+	st = unchanged(r);
+	if (st == ST_OK)
+		st = db_door_delete(r->srv->db, r->path_id, &by, &r->err);
+	pthread_mutex_unlock(&r->srv->enrol_lock);
+	if (st != ST_OK)
 		reply_problem(r, NULL);
 	else
 		reply_empty(r, 204);

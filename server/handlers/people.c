@@ -24,7 +24,7 @@ static void answer_person(struct request *r, const char *id, int http_status)
 		reply_problem(r, NULL);
 		return;
 	}
-	reply_json(r, http_status, persondoc_json(&p));
+	reply_tagged(r, http_status, persondoc_json(&p));
 	snprintf(where, sizeof(where), "/people/%s", p.id);
 	if (http_status == 201)
 		reply_header(r, "Location", where);
@@ -171,6 +171,8 @@ void handle_person_patch(struct request *r, unsigned slot)
 	pthread_mutex_lock(&srv->enrol_lock);
 	if (st == ST_OK)
 		st = db_person_get(srv->db, r->path_id, &p, &r->err);
+	if (st == ST_OK)
+		st = reply_unchanged(r, persondoc_json(&p));
 	if (st == ST_OK)
 		st = persondoc_take(o, &p, &r->err);
 	if (st == ST_OK)

@@ -3,6 +3,7 @@
 import datetime
 import json
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 
 from daemon import Daemon, small_face
 
@@ -88,6 +89,56 @@ class Doors(unittest.TestCase):
         for method in ("GET", "DELETE"):
             r = self.d.request(method, "/doors/west")
             self.assertEqual((r.status, r.json["code"]), (404, "no_such_door"))
+
+    def test_a_door_is_changed_only_as_it_was_read(self):
+        def change(method, *tags, **rules):
+            r = self.d.request(method, "/doors/north", json.dumps(rules) if method == "PUT" else None,
+                               {**JSON, **dict(tags)})
+            if r.status == 412:
+                self.assertEqual(r.json["code"], "changed_meanwhile")
+            return r
+
+        new, there = ("If-None-Match", "*"), ("If-Match", "*")
+        self.assertEqual(change("PUT", there).status, 412)
+        self.assertEqual(self.d.get("/doors").json["doors"], [])
+        first = change("PUT", new, groups=["a"])
+        self.assertEqual(first.status, 201)
+        self.assertEqual(change("PUT", new).status, 412)
+        read = self.d.get("/doors/north")
+        self.assertEqual(read.headers["ETag"], first.headers["ETag"])
+        self.assertRegex(first.headers["ETag"], '^"[0-9a-f]{16}"$')
+        old = ("If-Match", first.headers["ETag"])
+        self.assertEqual(change("PUT", old, groups=["a"], min_score=0.123456789).status, 200)
+        # A change that the answers, with their seven digits, do not show is one too.
+        tag = ("If-Match", self.d.get("/doors/north").headers["ETag"])
+        for method, stale in (("PUT", old), ("DELETE", old), ("PUT", ("If-Match", '"x"')),
+                              ("PUT", ("If-Match", "x" * 4000)), ("DELETE", new)):
+            self.assertEqual(change(method, stale).status, 412, stale)
+        self.assertEqual(change("PUT", ("If-Match", "W/" + tag[1])).status, 200)  # by a proxy
+        self.assertEqual(change("PUT", there).status, 200)
+        self.assertEqual(change("PUT").status, 200)
+        self.assertEqual(change("DELETE", ("If-Match", self.d.get("/doors/north").headers["ETag"])).status,
+                         204)
+        self.assertEqual(change("DELETE", there).status, 412)
+        self.assertEqual(change("DELETE").status, 404)
+
+    def test_of_many_changes_at_once_none_is_lost(self):
+        self.put(groups=[])
+
+        def add(name):
+            while True:
+                door = self.d.get("/doors/north")
+                groups = sorted([*door.json["groups"], name])
+                r = self.d.request("PUT", "/doors/north", json.dumps({"groups": groups}),
+                                   {**JSON, "If-Match": door.headers["ETag"]})
+                if r.status == 200:
+                    return
+                assert r.status in (412, 503), r.body
+
+        names = [f"g{i}" for i in range(8)]
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(add, names))
+        self.assertEqual(self.d.get("/doors/north").json["groups"], names)
 
     def test_rules_that_cannot_be_kept_are_refused(self):
         day = {"days": ["mon"], "from": "08:00", "to": "18:00"}

@@ -47,6 +47,21 @@ class People(unittest.TestCase):
         self.assertEqual([plain[k] for k in ("name", "groups", "valid_from", "valid_until", "card",
                                              "metadata")], ["", [], None, None, None, {}])
 
+    def test_a_person_is_changed_only_as_it_was_read(self):
+        made = self.send("POST", "/people", {"person_id": "p"})
+        old = {**JSON, "If-Match": made.headers["ETag"]}
+        self.assertEqual(self.d.get("/people/p").headers["ETag"], made.headers["ETag"])
+        r = self.send("PATCH", "/people/p", {"groups": ["a"]}, old)
+        self.assertEqual(r.status, 200)
+        for method in ("PATCH", "DELETE"):
+            s = self.send(method, "/people/p", {"groups": ["b"]} if method == "PATCH" else b"", old)
+            self.assertEqual((s.status, s.json["code"]), (412, "changed_meanwhile"))
+            s = self.send(method, "/people/q", {} if method == "PATCH" else b"", old)
+            self.assertEqual(s.status, 404)
+        self.assertEqual(self.d.get("/people/p").json, r.json)
+        now = {**JSON, "If-Match": r.headers["ETag"]}
+        self.assertEqual(self.send("DELETE", "/people/p", b"", now).status, 204)
+
     def test_people_are_found_by_name_or_id_letters_case_apart(self):
         for i, name in (("a-1", "Zoë Ångström"), ("a-2", "ZOË"), ("b-1", "Иван"), ("zo.x", ""),
                         ("c", "100% [a] _")):

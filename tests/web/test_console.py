@@ -316,6 +316,70 @@ class Console(unittest.TestCase):
         self.assertEqual(self.d.get("/doors").json["doors"], [])
         self.assert_clean(allowed=["404"])
 
+    def test_two_operators_do_not_overwrite_each_other(self):
+        def door(**rules):
+            return self.d.request("PUT", "/doors/north", json.dumps(rules), JSON)
+
+        page = self.page
+        door(groups=["staff"])
+        self.go("doors/north")
+        door(groups=["staff", "night"])
+        page.fill("Time zone", "Europe/Berlin")
+        page.click("button", "Save")
+        page.wait_text("Changed since it was read", "[role=alert]")
+        self.assertEqual(self.d.get("/doors/north").json["timezone"], "UTC")
+        page.click("button", "Show it as it is now")
+        page.wait("document.querySelector('[name=groups]')?.value === 'staff, night'")
+        for zone in ("Europe/Berlin", "Europe/Rome"):  # one's own change is none
+            page.fill("Time zone", zone)
+            page.click("button", "Save")
+            page.wait_text("Saved.", ".notice")
+        stored = self.d.get("/doors/north").json
+        self.assertEqual((stored["groups"], stored["timezone"]), (["staff", "night"], "Europe/Rome"))
+        # Two make the same door.
+        self.d.request("DELETE", "/doors/north")
+        self.go("doors/north?new")
+        door(groups=["guard"])
+        page.click("button", "Save")
+        page.wait_text("Changed since it was read", "[role=alert]")
+        self.assertEqual(self.d.get("/doors/north").json["groups"], ["guard"])
+        self.enrol("a")
+        self.enrol("a", "obama2.jpg")
+        self.go("people/a")
+        page.click("button", "Delete template 1")
+        page.click("button", "Delete")
+        page.wait("document.querySelectorAll('tbody tr').length === 1")
+        for name in ("Ann", "Anna"):
+            page.fill("Name", name)
+            page.click("button", "Save")
+            page.wait_text("Saved.", ".notice")
+        self.d.request("PATCH", "/people/a", '{"groups":["staff"]}', JSON)
+        page.fill("Groups", "night")
+        page.click("button", "Save")
+        page.wait_text("Changed since it was read", "[role=alert]")
+        person = self.d.get("/people/a").json
+        self.assertEqual((person["groups"], person["name"]), (["staff"], "Anna"))
+        self.assert_clean(allowed=["404", "412"])
+
+    def test_nothing_chosen_is_left_out_while_it_is_looked_at(self):
+        page = self.page
+        self.go("enrol/a")
+        page.evaluate("""(() => {
+          const real = window.fetch;
+          let n = 0;
+          window.fetch = (path, options) => (path !== "/detect" || ++n !== 2 ? real(path, options)
+            : new Promise((done) => { window.goOn = done; }).then(() => real(path, options)));
+        })()""")
+        page.put_files(picture("obama.jpg"), picture("obama2.jpg"))
+        page.wait("!!window.goOn")
+        usable = "![...document.querySelectorAll('form .main')].at(-1).disabled"
+        self.assertFalse(page.evaluate(usable))
+        page.evaluate("goOn()")
+        page.wait(usable)
+        page.click("button", "Enrol 2 pictures")
+        page.wait_text("with 2 new of 2 templates")
+        self.assert_clean()
+
     def test_try_a_picture(self):
         self.enrol("a")
         page = self.page
