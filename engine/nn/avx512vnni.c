@@ -3,7 +3,10 @@
 #include "nn/levels.h"
 #include "nn/store_avx2.h"
 
-#define TILE	 6
+#define TILE 6
+/* Divides the rows of maps that begin with 112 pixels: none is left over, which
+ * would wait for each product. With two blocks 14 sums. */
+#define TILE_S8	 7
 #define TILE_F32 8
 
 /* Adds the bias and stores; with high, the sum is low + 256 * high. */
@@ -22,55 +25,106 @@ INLINE void store(const struct k_gemm *g, const struct requant16 *q, size_t p,
 }
 
 /* VNNI multiplies unsigned by signed bytes: inputs are shifted up by 128, and
- * `shift`, 128 times the sum of the weights, is taken off again. */
-INLINE void block_s8(const struct k_gemm *g, const struct requant16 *q,
-		     size_t p, size_t o0, const int8_t *w, __m512i shift,
-		     int tile)
+ * start, the bias less 128 times the sum of the weights, takes that off again.
+ * Two blocks of outputs, whose weights are w, share each shifted input. */
+INLINE void sums_s8(const struct k_gemm *g, const int8_t *in,
+		    const int8_t *const w[2], const __m512i start[2], int tile,
+		    __m512i (*sums)[2])
 {
-	const int8_t *in = (const int8_t *)g->in + p * g->in_step;
 	const __m512i flip = _mm512_set1_epi8((char)0x80);
-	__m512i acc[TILE];
+	__m512i acc[TILE_S8][2];
 
 	for (int t = 0; t < tile; t++)
-		acc[t] = _mm512_setzero_si512();
-	for (size_t k = 0; k < g->groups; k++, w += 64) {
-		__m512i b = _mm512_load_si512(w);
+		for (int i = 0; i < 2; i++)
+			acc[t][i] = start[i];
+	for (size_t k = 0; k < g->groups; k++) {
+		__m512i b0 = _mm512_load_si512(w[0] + 64 * k);
+		__m512i b1 = _mm512_load_si512(w[1] + 64 * k);
 
 		for (int t = 0; t < tile; t++) {
+			__m512i a;
 			int32_t v;
 
 			memcpy(&v, in + (size_t)t * g->in_step + 4 * k,
 			       sizeof(v));
-			acc[t] = _mm512_dpbusd_epi32(
-				acc[t],
-				_mm512_xor_si512(_mm512_set1_epi32(v), flip),
-				b);
+			a = _mm512_xor_si512(_mm512_set1_epi32(v), flip);
+			acc[t][0] = _mm512_dpbusd_epi32(acc[t][0], a, b0);
+			acc[t][1] = _mm512_dpbusd_epi32(acc[t][1], a, b1);
 		}
 	}
 	for (int t = 0; t < tile; t++)
-		store(g, q, p + (size_t)t, o0, _mm512_sub_epi32(acc[t], shift),
-		      NULL);
+		for (int i = 0; i < 2; i++)
+			sums[t][i] = acc[t][i];
+}
+
+/* Two sums a block, because a sum waits for the one before. */
+INLINE void start_s8(const struct k_gemm *g, const int8_t *const w[2],
+		     const size_t o[2], __m512i start[2])
+{
+	const __m512i half = _mm512_set1_epi8((char)0x80);
+	__m512i shift[2][2];
+
+	for (int i = 0; i < 2; i++)
+		for (int odd = 0; odd < 2; odd++)
+			shift[i][odd] = _mm512_setzero_si512();
+	for (size_t k = 0; k + 2 <= g->groups; k += 2)
+		for (int i = 0; i < 2; i++)
+			for (int odd = 0; odd < 2; odd++)
+				shift[i][odd] = _mm512_dpbusd_epi32(
+					shift[i][odd], half,
+					_mm512_load_si512(w[i] +
+							  64 * (k + odd)));
+	for (int i = 0; i < 2; i++) {
+		if (g->groups % 2 != 0)
+			shift[i][0] = _mm512_dpbusd_epi32(
+				shift[i][0], half,
+				_mm512_load_si512(w[i] + 64 * (g->groups - 1)));
+		start[i] = _mm512_sub_epi32(
+			_mm512_loadu_si512(g->rq->bias + o[i]),
+			_mm512_add_epi32(shift[i][0], shift[i][1]));
+	}
+}
+
+/* Outputs o0 .. o0 + 16 * blocks - 1 of all pixels. A block alone is computed
+ * twice and stored once. */
+INLINE void blocks_s8(const struct k_gemm *g, size_t o0, size_t blocks)
+{
+	const size_t o[2] = { o0, o0 + 16 * (blocks - 1) };
+	const int8_t *w[2];
+	__m512i start[2];
+	struct requant16 q[2];
+	size_t tile;
+
+	for (size_t i = 0; i < 2; i++) {
+		w[i] = g->weights + o[i] * g->groups * FGM_K_GROUP;
+		q[i] = load_requant16(g->rq, o[i], SUMS_IN_ORDER);
+	}
+	start_s8(g, w, o, start);
+	for (size_t p = 0; p < g->pixels; p += tile) {
+		const int8_t *in = (const int8_t *)g->in + p * g->in_step;
+		__m512i sums[TILE_S8][2];
+
+		tile = g->pixels - p >= TILE_S8 ? TILE_S8 : 1;
+		if (tile == 1)
+			sums_s8(g, in, w, start, 1, sums);
+		else
+			sums_s8(g, in, w, start, TILE_S8, sums);
+		for (size_t t = 0; t < tile; t++)
+			for (size_t i = 0; i < blocks; i++) {
+				__m512 y = _mm512_cvtepi32_ps(sums[t][i]);
+
+				store16(g, &q[i], p + t, o[i],
+					_mm512_castps512_ps256(y),
+					_mm512_extractf32x8_ps(y, 1),
+					SUMS_IN_ORDER);
+			}
+	}
 }
 
 static void gemm_s8(const struct k_gemm *g)
 {
-	const int8_t *w = g->weights;
-
-	for (size_t o0 = 0; o0 < g->channels; o0 += 16, w += g->groups * 64) {
-		const __m512i half = _mm512_set1_epi8((char)0x80);
-		const struct requant16 q = load_requant16(g->rq, o0,
-							  SUMS_IN_ORDER);
-		__m512i shift = _mm512_setzero_si512();
-		size_t p = 0;
-
-		for (size_t k = 0; k < g->groups; k++)
-			shift = _mm512_dpbusd_epi32(
-				shift, half, _mm512_load_si512(w + 64 * k));
-		for (; p + TILE <= g->pixels; p += TILE)
-			block_s8(g, &q, p, o0, w, shift, TILE);
-		for (; p < g->pixels; p++)
-			block_s8(g, &q, p, o0, w, shift, 1);
-	}
+	for (size_t o0 = 0; o0 < g->channels; o0 += 32)
+		blocks_s8(g, o0, g->channels - o0 > 16 ? 2 : 1);
 }
 
 INLINE __m512i widen32(const int8_t *w)

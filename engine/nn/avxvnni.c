@@ -3,7 +3,8 @@
 #include "nn/gemm_avx2.h"
 #include "nn/levels.h"
 
-/* Pixels at a time: 12 sums, weights and an input in 16 registers. */
+/* Pixels at a time: 12 sums, weights, an input and what shifts it in 16
+ * registers. */
 #define TILE_S8 6
 
 INLINE __m256i load_weights(const int8_t *w)
@@ -19,6 +20,7 @@ INLINE void block_s8(const struct k_gemm *g, const struct requant16 *q,
 		     int tile)
 {
 	const int8_t *in = (const int8_t *)g->in + p * g->in_step;
+	const __m256i flip = _mm256_set1_epi8((char)0x80);
 	__m256i acc[TILE_S8][2];
 
 	for (int t = 0; t < tile; t++)
@@ -28,12 +30,12 @@ INLINE void block_s8(const struct k_gemm *g, const struct requant16 *q,
 		__m256i b0 = load_weights(w), b1 = load_weights(w + 32);
 
 		for (int t = 0; t < tile; t++) {
-			uint32_t v;
 			__m256i a;
+			int32_t v;
 
 			memcpy(&v, in + (size_t)t * g->in_step + 4 * k,
 			       sizeof(v));
-			a = _mm256_set1_epi32((int)(v ^ 0x80808080u));
+			a = _mm256_xor_si256(_mm256_set1_epi32(v), flip);
 			acc[t][0] = _mm256_dpbusd_avx_epi32(acc[t][0], a, b0);
 			acc[t][1] = _mm256_dpbusd_avx_epi32(acc[t][1], a, b1);
 		}
@@ -43,6 +45,34 @@ INLINE void block_s8(const struct k_gemm *g, const struct requant16 *q,
 			_mm256_cvtepi32_ps(acc[t][1]), SUMS_IN_ORDER);
 }
 
+/* Two sums a vector, because a sum waits for the one before. */
+INLINE void start_s8(const struct k_gemm *g, const int8_t *w, size_t o0,
+		     __m256i start[2])
+{
+	const __m256i half = _mm256_set1_epi8((char)0x80);
+	__m256i shift[2][2];
+
+	for (int i = 0; i < 2; i++)
+		for (int odd = 0; odd < 2; odd++)
+			shift[i][odd] = _mm256_setzero_si256();
+	for (size_t k = 0; k + 2 <= g->groups; k += 2, w += 128)
+		for (int i = 0; i < 2; i++)
+			for (int odd = 0; odd < 2; odd++)
+				shift[i][odd] = _mm256_dpbusd_avx_epi32(
+					shift[i][odd], half,
+					load_weights(w + 64 * odd + 32 * i));
+	for (int i = 0; i < 2; i++) {
+		const void *bias = g->rq->bias + o0 + 8 * i;
+
+		if (g->groups % 2 != 0)
+			shift[i][0] = _mm256_dpbusd_avx_epi32(
+				shift[i][0], half, load_weights(w + 32 * i));
+		start[i] = _mm256_sub_epi32(
+			_mm256_loadu_si256(bias),
+			_mm256_add_epi32(shift[i][0], shift[i][1]));
+	}
+}
+
 static void gemm_s8(const struct k_gemm *g)
 {
 	const int8_t *w = g->weights;
@@ -50,24 +80,10 @@ static void gemm_s8(const struct k_gemm *g)
 	for (size_t o0 = 0; o0 < g->channels; o0 += 16, w += g->groups * 64) {
 		const struct requant16 q = load_requant16(g->rq, o0,
 							  SUMS_IN_ORDER);
-		const __m256i half = _mm256_set1_epi8((char)0x80);
 		__m256i start[2];
 		size_t p = 0;
 
-		for (size_t i = 0; i < 2; i++) {
-			__m256i shift = _mm256_setzero_si256();
-
-			for (size_t k = 0; k < g->groups; k++)
-				shift = _mm256_dpbusd_avx_epi32(
-					shift, half,
-					load_weights(w + 64 * k + 32 * i));
-			start[i] = _mm256_sub_epi32(
-				_mm256_loadu_si256(
-					(const __m256i
-						 *)(const void *)(g->rq->bias +
-								  o0 + 8 * i)),
-				shift);
-		}
+		start_s8(g, w, o0, start);
 		for (; p + TILE_S8 <= g->pixels; p += TILE_S8)
 			block_s8(g, &q, p, o0, w, start, TILE_S8);
 		for (; p + 2 <= g->pixels; p += 2)
