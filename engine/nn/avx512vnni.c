@@ -64,17 +64,17 @@ INLINE void start_s8(const struct k_gemm *g, const int8_t *const w[2],
 	const __m512i half = _mm512_set1_epi8((char)0x80);
 	__m512i shift[2][2];
 
-	for (int i = 0; i < 2; i++)
-		for (int odd = 0; odd < 2; odd++)
+	for (size_t i = 0; i < 2; i++)
+		for (size_t odd = 0; odd < 2; odd++)
 			shift[i][odd] = _mm512_setzero_si512();
 	for (size_t k = 0; k + 2 <= g->groups; k += 2)
-		for (int i = 0; i < 2; i++)
-			for (int odd = 0; odd < 2; odd++)
+		for (size_t i = 0; i < 2; i++)
+			for (size_t odd = 0; odd < 2; odd++)
 				shift[i][odd] = _mm512_dpbusd_epi32(
 					shift[i][odd], half,
 					_mm512_load_si512(w[i] +
 							  64 * (k + odd)));
-	for (int i = 0; i < 2; i++) {
+	for (size_t i = 0; i < 2; i++) {
 		if (g->groups % 2 != 0)
 			shift[i][0] = _mm512_dpbusd_epi32(
 				shift[i][0], half,

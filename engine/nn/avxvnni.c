@@ -52,16 +52,16 @@ INLINE void start_s8(const struct k_gemm *g, const int8_t *w, size_t o0,
 	const __m256i half = _mm256_set1_epi8((char)0x80);
 	__m256i shift[2][2];
 
-	for (int i = 0; i < 2; i++)
-		for (int odd = 0; odd < 2; odd++)
+	for (size_t i = 0; i < 2; i++)
+		for (size_t odd = 0; odd < 2; odd++)
 			shift[i][odd] = _mm256_setzero_si256();
 	for (size_t k = 0; k + 2 <= g->groups; k += 2, w += 128)
-		for (int i = 0; i < 2; i++)
-			for (int odd = 0; odd < 2; odd++)
+		for (size_t i = 0; i < 2; i++)
+			for (size_t odd = 0; odd < 2; odd++)
 				shift[i][odd] = _mm256_dpbusd_avx_epi32(
 					shift[i][odd], half,
 					load_weights(w + 64 * odd + 32 * i));
-	for (int i = 0; i < 2; i++) {
+	for (size_t i = 0; i < 2; i++) {
 		const void *bias = g->rq->bias + o0 + 8 * i;
 
 		if (g->groups % 2 != 0)
