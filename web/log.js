@@ -113,7 +113,7 @@ export async function show(place, { id, query, signal }) {
     try {
       const fresh = await get("/logs", { ...filter, after: newest, limit: 200 }, signal);
       tell();
-      if (!fresh.logs.length) continue;
+      if (paused || !fresh.logs.length) continue;
       full = fresh.next != null;
       newest = fresh.logs.at(-1).log_id;
       for (const row of fresh.logs) {
