@@ -15,7 +15,7 @@ import time
 import unittest
 
 from daemon import (FACEGATE, FACEGATED, JPEG, MODELS, Daemon, add_key, clean_environment, faults,
-                    small_face, status_of, wait_for)
+                    run_to_end, small_face, status_of, wait_for)
 
 BAD_CONFIG = 2
 
@@ -119,12 +119,17 @@ class Watchdog(Told):
         return super().daemon(**{"request_timeout_ms": 1000, **keys})
 
     def starved(self, d):
-        """From the line that says so on the watchdog is not fed, and /readyz says no."""
-        self.await_line(r"STATUS=Self-test: .*")
-        start = time.monotonic()
-        while time.monotonic() - start < 2:
-            self.assertNotIn("WATCHDOG=1", self.hear())
-            time.sleep(0.05)
+        """From the line that says so on the watchdog is not fed, and /readyz says no. That
+        it was fed again may be told once before, by a machine too slow for a beat."""
+        new, again = [], "STATUS=Serving again"
+        while not new or again in new:
+            self.await_line(r"STATUS=Self-test: .*")
+            new, start = [""], time.monotonic()
+            while time.monotonic() - start < 2 and again not in new:
+                new += self.hear()
+                time.sleep(0.05)
+        self.assertNotIn("WATCHDOG=1", new)
+        self.heard = len(self.told)
         if d is not None:
             r = d.get("/readyz")
             self.assertEqual((r.status, r.json["code"]), (503, "not_ready"))
@@ -132,7 +137,7 @@ class Watchdog(Told):
     def recovered(self, d):
         self.await_line("WATCHDOG=1")
         self.await_line("STATUS=Serving again")
-        self.assertEqual(d.get("/readyz").status, 200)
+        self.assertTrue(wait_for(lambda: d.get("/readyz").status == 200))
 
     def test_it_is_fed_again_and_again_idle_and_at_work(self):
         with self.daemon() as d:
@@ -185,6 +190,7 @@ class Watchdog(Told):
         with self.daemon(workers=2, request_timeout_ms=1000) as d:
             self.await_line("WATCHDOG=1")
             self.fault("hang")
+            self.assertTrue(wait_for(lambda: "hang" not in os.listdir(self.dir)))
             self.starved(d)  # the other worker answers
             self.assertEqual(d.request("POST", "/detect", small_face("obama.jpg"),
                                        JPEG).status, 200)
@@ -294,17 +300,20 @@ class Sockets(unittest.TestCase):
                 self.assertIn(b"alive", c.makefile("rb").read())
 
     def test_over_ipv6(self):
-        with self.daemon_on_ipv6() as p:
+        command = [FACEGATED, f"--data_dir={self.dir}", f"--models_dir={MODELS}",
+                   "--log_level=error"]
+        try:
+            s = self.socket("::1", socket.AF_INET6)
+        except OSError:  # this machine has none
+            done = run_to_end(*command[1:], "--listen=[::1]:0")
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("cannot listen on [::1]:0", done.stderr)
+            return
+        with subprocess.Popen([*self.starter(s), *command], pass_fds=[s.fileno()],
+                              env=clean_environment(), stdout=subprocess.PIPE, text=True) as p:
             line = p.stdout.readline()
             p.terminate()
             self.assertRegex(line, r"^listening on http://\[::1\]:\d+\n$")
-
-    def daemon_on_ipv6(self):
-        s = self.socket("::1", socket.AF_INET6)
-        return subprocess.Popen(
-            [*self.starter(s), FACEGATED, f"--data_dir={self.dir}", f"--models_dir={MODELS}",
-             "--log_level=error"], pass_fds=[s.fileno()], env=clean_environment(),
-            stdout=subprocess.PIPE, text=True)
 
     def test_without_a_key_the_socket_must_be_this_machine_s(self):
         s = self.socket("0.0.0.0")

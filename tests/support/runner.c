@@ -11,6 +11,8 @@ int main(void)
 	SRunner *runner = srunner_create(NULL);
 	int failed, run;
 
+	/* Four seconds are little for a machine that stalls. */
+	(void)setenv("CK_DEFAULT_TIMEOUT", "60", 0);
 	for (suite_maker *const *make = suites; *make != NULL; make++)
 		srunner_add_suite(runner, (*make)());
 	srunner_run_all(runner, CK_ENV);
