@@ -59,6 +59,14 @@ class Deadlines(Case):
             _, all_taken = self.d.drip(first, rest)  # which takes ten seconds
             self.assertFalse(all_taken)
 
+    def test_a_short_body_stores_nothing(self):
+        with self.d.connect() as s:
+            s.sendall(post(b"Content-Length: %d\r\n" % len(PICTURE), b"/enroll?person_id=half")
+                      + PICTURE[:-100])
+            s.shutdown(socket.SHUT_WR)
+            self.assertIn(status_of(read_all(s)), (0, 400))
+        self.assertEqual(self.one("GET", "/people/half").status, 404)
+
     def test_answers_that_nobody_reads_do_not_hold_the_daemon(self):
         before = self.d.descriptors()
         with self.d.connect() as s:
@@ -176,14 +184,6 @@ class Protocol(Case):
             s.sendall(PICTURE)
             self.expect(read_all(s), 200)
         self.expect(self.d.raw(post(b"Content-Length: 3\r\nExpect: cake\r\n")), 417)
-
-    def test_a_short_body_stores_nothing(self):
-        with self.d.connect() as s:
-            s.sendall(post(b"Content-Length: %d\r\n" % len(PICTURE), b"/enroll?person_id=half")
-                      + PICTURE[:-100])
-            s.shutdown(socket.SHUT_WR)
-            self.assertIn(status_of(read_all(s)), (0, 400))
-        self.assertEqual(self.one("GET", "/people/half").status, 404)
 
     def test_a_client_that_sends_all_and_then_half_closes_is_answered(self):
         with self.d.connect() as s:
