@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "log.h"
 #include "options.h"
 
 extern char **environ;
@@ -286,6 +287,7 @@ int main(int argc, char **argv)
 	struct errinfo err;
 	int code;
 
+	log_open();
 	err_clear(&err);
 	if (wants_help(argc, argv)) {
 		fputs(usage, stdout);

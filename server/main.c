@@ -388,6 +388,7 @@ static int serve(const struct config *cfg)
 	sigaddset(&signals, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a limit on files is as a full disk */
 	resident_frugal_heap();
 	resident_drop_libraries();
 	umask(0077);
@@ -421,6 +422,7 @@ int main(int argc, char **argv)
 	struct config cfg;
 	struct errinfo err;
 
+	log_open();
 	err_clear(&err);
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--help") == 0) {

@@ -134,6 +134,17 @@ class Machine(FolderCase):
         self.assertIsNotNone(d.post("/verify?person_id=p", OTHER).json["log_id"])
         self.assertIn("not_logged", d.stop()[1])
 
+    def test_row_41_no_file_may_grow(self):
+        d = self.daemon()
+        pid = d.process.pid
+        before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (4096, before[1]))
+        self.enrol(d, "q", 500, "io_error")
+        j = d.post("/verify?person_id=p", OTHER).json
+        self.assertEqual((j["decision"], j["log_id"]), ("allow", None))
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+        self.enrol(d, "q", 201)
+
     def test_row_42_another_holds_the_database(self):
         d = self.daemon()
         other = sqlite3.connect(os.path.join(self.dir, "facegate.db"), isolation_level=None)

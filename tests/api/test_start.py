@@ -1,5 +1,6 @@
 """Starts that must fail: one clear line, a documented exit status, nothing lost."""
 
+import json
 import os
 import re
 import shutil
@@ -7,7 +8,8 @@ import subprocess
 import tempfile
 import unittest
 
-from daemon import FACEGATED, MODELS, Daemon, add_key, clean_environment, run_to_end, small_face
+from daemon import (FACEGATE, FACEGATED, MODELS, Daemon, add_key, clean_environment, run_to_end,
+                    small_face)
 
 CANNOT_START, USAGE = 1, 2
 
@@ -117,6 +119,18 @@ class Start(unittest.TestCase):
             for name in os.listdir(self.dir):
                 mode = os.stat(os.path.join(self.dir, name)).st_mode & 0o777
                 self.assertEqual(mode & 0o077, 0, name)
+
+    def test_what_is_said_into_closed_descriptors_gets_into_no_file(self):
+        with Daemon(self.dir, starter=("sh", "-c", 'exec "$@" 2>&-', "sh"),
+                    log_level="debug") as d:
+            self.assertEqual(d.post("/enroll?person_id=p", small_face("obama.jpg")).status, 201)
+            self.assertEqual(os.stat(os.path.join(self.dir, "facegate.lock")).st_size, 0)
+            out = os.path.join(self.dir, "p.ndjson")
+            subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", FACEGATE, "export", out, "--plain",
+                            "--person", "p", f"--data_dir={self.dir}"],
+                           env=clean_environment(), check=True, timeout=60)
+        with open(out, encoding="utf-8") as f:
+            self.assertEqual([json.loads(line) for line in f][1]["template_id"], 1)
 
     def test_what_only_prints(self):
         self.assertIn("pool_kib = 2048", run_to_end("--print-config").stdout)
