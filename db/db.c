@@ -34,7 +34,7 @@ enum status db_lock_folder(struct db *db, const char *dir, struct errinfo *err)
 {
 	const bool readonly = db->refuses == ST_IO_ERROR;
 	char path[PATH_MAX];
-	enum status st = db_join_path(dir, "facegate.lock", path, err);
+	enum status st = db_join_path(dir, DB_LOCK_FILE, path, err);
 
 	if (st != ST_OK)
 		return st;

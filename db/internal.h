@@ -427,6 +427,9 @@ int64_t db_trim_step(int64_t max_rows);
  * the last change, puts what was changed into the file. */
 void db_wipe_due(struct db *db);
 
+/* In the folder. Its holder alone changes what is there. */
+#define DB_LOCK_FILE "facegate.lock"
+
 /* db.c: as db_open, but reads alone, what can be read; refuses as in struct db.
  * ST_DISK_FULL does without the few bytes that reading takes, and no other
  * process can read meanwhile. ST_OK: beside a daemon that has it. */

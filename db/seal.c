@@ -239,7 +239,8 @@ enum status seal_load(const char *path, bool make, struct seal **out,
 
 	if (st != ST_OK)
 		return st;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	/* Without a wait, should it be a pipe. */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd >= 0) {
 		st = read_file(*out, fd, err);
 		close(fd);

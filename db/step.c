@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <math.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "files.h"
 #include "internal.h"
 #include "log.h"
 #include "schema.h"
@@ -204,6 +206,29 @@ void db_wipe_due(struct db *db)
 	pthread_mutex_unlock(&db->write_lock);
 }
 
+/* What is written into a file that was moved or removed, the next start does
+ * not find; and without the lock in its place another process may have the
+ * folder. */
+static enum status still_in_place(const struct db *db, struct errinfo *err)
+{
+	struct stat held, named;
+	char path[PATH_MAX];
+	int moved = 0;
+	enum status st = db_join_path(db->dir, DB_LOCK_FILE, path, err);
+
+	if (st != ST_OK)
+		return st;
+	(void)sqlite3_file_control(db->writer, "main", SQLITE_FCNTL_HAS_MOVED,
+				   &moved);
+	if (!moved && stat(path, &named) == 0 &&
+	    fstat(db->lock_fd, &held) == 0 && held.st_ino == named.st_ino &&
+	    held.st_dev == named.st_dev)
+		return ST_OK;
+	return err_set(err, ST_IO_ERROR,
+		       "The database or its lock was moved or removed while "
+		       "the daemon runs.");
+}
+
 enum status db_write_begin(struct db *db, bool sync_full, struct errinfo *err)
 {
 	enum status st = ST_OK;
@@ -220,9 +245,10 @@ enum status db_write_begin(struct db *db, bool sync_full, struct errinfo *err)
 							   : "read-only");
 	pthread_mutex_lock(&db->write_lock);
 	roll_back(db);
-	if (db->empty_due)
+	st = still_in_place(db, err);
+	if (st == ST_OK && db->empty_due)
 		empty_wal(db);
-	if (db->sync_full != sync_full) {
+	if (st == ST_OK && db->sync_full != sync_full) {
 		st = db_exec(db->writer,
 			     sync_full ? "PRAGMA synchronous = FULL"
 				       : "PRAGMA synchronous = NORMAL",

@@ -172,13 +172,20 @@ enum status keystore_load(const char *dir, struct keystore_key *keys,
 	char path[PATH_MAX], line[LINE_BYTES], buffer[IO_BYTES];
 	enum status st = join(dir, KEYS_FILE, path, err);
 	FILE *f;
+	int fd;
 
 	*count = 0;
 	if (st != ST_OK)
 		return st;
-	f = fopen(path, "re");
-	if (f == NULL)
-		return errno == ENOENT ? ST_OK : fail("Opening", err);
+	/* Without a wait, should it be a pipe. */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	f = fd < 0 ? NULL : fdopen(fd, "r");
+	if (f == NULL) {
+		st = errno == ENOENT ? ST_OK : fail("Opening", err);
+		if (fd >= 0)
+			close(fd);
+		return st;
+	}
 	(void)setvbuf(f, buffer, _IOFBF, sizeof(buffer));
 	if (fgets(line, sizeof(line), f) == NULL ||
 	    strcmp(line, FIRST_LINE) != 0)

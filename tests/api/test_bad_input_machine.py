@@ -189,6 +189,21 @@ class Machine(FolderCase):
         d = self.daemon()
         self.assertTrue(self.allows(d))
 
+    def test_row_43_the_database_or_its_lock_is_taken_away_while_it_runs(self):
+        for name in ("facegate.db", "facegate.lock"):
+            d = self.daemon() if name == "facegate.db" else FolderCase.daemon(self)
+            path = os.path.join(self.dir, name)
+            os.rename(path, path + ".away")
+            j = d.post("/verify?person_id=p", OTHER).json
+            self.assertEqual((j["decision"], j["log_id"]), ("allow", None))
+            # Nothing may be acknowledged that the next start does not find.
+            self.enrol(d, "q", 500, "io_error")
+            self.assertEqual(d.get("/readyz").status, 503)
+            os.rename(path + ".away", path)
+            self.assertEqual(d.get("/readyz").status, 200)
+            self.enrol(d, name, 201)
+            d.stop()
+
     def test_row_44_folders_that_are_missing_or_take_no_file(self):
         self.refused("io_error", data_dir="/nonexistent/data")
         self.refused("io_error", data_dir="/proc")

@@ -68,6 +68,19 @@ class Start(unittest.TestCase):
         self.refuse(CANNOT_START, "mtcnn.fgm", models_dir="/nonexistent")
         self.refuse(CANNOT_START, "embedder-other.fgm", embedder="other")
 
+    def test_a_pipe_in_the_place_of_keys_is_not_waited_for(self):
+        for name, status, code in (("keys", USAGE, "bad_config"),
+                                   ("facegate.key", CANNOT_START, "bad_key_file")):
+            Daemon(self.dir).stop()
+            path = os.path.join(self.dir, name)
+            if os.path.exists(path):
+                os.unlink(path)
+            os.mkfifo(path, 0o400)
+            done = run_to_end(f"--data_dir={self.dir}", f"--models_dir={MODELS}",
+                              "--listen=127.0.0.1:0", "--log_level=error")
+            self.assertEqual((done.returncode, code in done.stderr), (status, True), done.stderr)
+            os.unlink(path)
+
     def test_damaged_models(self):
         self.refuse(CANNOT_START, "bad_model", models_dir=self.model(lambda d: d[:5000]))
 
