@@ -19,8 +19,10 @@ bool docvalue_name_ok(const char *name)
 {
 	if (strlen(name) > PERSON_NAME_MAX)
 		return false;
-	for (const char *c = name; *c; c++)
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+	/* Those of C1 too, two bytes each: some terminals act on them. */
+	for (const unsigned char *c = (const void *)name; *c; c++)
+		if (*c < 0x20 || *c == 0x7f ||
+		    (*c == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f))
 			return false;
 	return true;
 }

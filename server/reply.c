@@ -117,10 +117,11 @@ void reply_stream(struct request *r, struct MHD_Response *resp,
 	keep(r, 200, resp, type, "no-store");
 }
 
-void reply_json(struct request *r, int http_status, json_t *body)
+static void answer_json(struct request *r, int http_status, json_t *body,
+			size_t digits)
 {
-	char *text = body ? json_dumps(body,
-				       JSON_COMPACT | JSON_REAL_PRECISION(7))
+	char *text = body ? json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(
+								    digits))
 			  : NULL;
 
 	json_decref(body);
@@ -155,7 +156,7 @@ void reply_tagged(struct request *r, int http_status, json_t *body)
 	char tag[REPLY_TAG_BYTES];
 	bool tagged = tag_of(body, tag);
 
-	reply_json(r, http_status, body);
+	reply_kept(r, http_status, body);
 	if (tagged)
 		reply_header(r, "ETag", tag);
 }
@@ -173,6 +174,16 @@ enum status reply_unchanged(struct request *r, json_t *now)
 		    : err_set(&r->err, ST_CHANGED_MEANWHILE,
 			      "somebody has changed it since it was read; "
 			      "nothing was done");
+}
+
+void reply_json(struct request *r, int http_status, json_t *body)
+{
+	answer_json(r, http_status, body, 7);
+}
+
+void reply_kept(struct request *r, int http_status, json_t *body)
+{
+	answer_json(r, http_status, body, 15);
 }
 
 void reply_page(struct request *r, enum status st,
@@ -195,7 +206,7 @@ void reply_page(struct request *r, enum status st,
 		next = json_object_get(
 			json_array_get(list, json_array_size(list) - 1),
 			rows->cursor);
-	reply_json(r, 200,
+	reply_kept(r, 200,
 		   json_pack("{s:o, s:O}", rows->name, list, "next",
 			     next ? next : json_null()));
 	free(rows->page);

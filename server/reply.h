@@ -12,6 +12,9 @@ struct embedded;
 
 /* Each sets r's answer (the first one wins); the network thread sends it. */
 void reply_json(struct request *r, int http_status, json_t *body); /* takes */
+/* The same with the digits that a client's own numbers have: seven are enough
+ * for what is measured. */
+void reply_kept(struct request *r, int http_status, json_t *body);
 /* The same with an ETag of the body: the client may change what it tells. */
 void reply_tagged(struct request *r, int http_status, json_t *body);
 /* 200 with text from malloc, which is taken. */

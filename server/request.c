@@ -1,5 +1,6 @@
 #include "request.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,10 +33,11 @@ enum status request_int(struct request *r, const char *name, int64_t min,
 	*out = preset;
 	if (text == NULL)
 		return ST_OK;
+	errno = 0;
 	*out = strtoll(text, &end, 10);
 	/* Digits alone: strtoll takes spaces and a plus as well. */
 	if (end == text || *end != '\0' ||
-	    text[strspn(text, "-0123456789")] != '\0' || strlen(text) > 18 ||
+	    text[strspn(text, "-0123456789")] != '\0' || errno != 0 ||
 	    *out < min || *out > max)
 		return err_set(&r->err, ST_BAD_REQUEST,
 			       "%s must be a whole number within %lld and "

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#define TIME_MAX_MS 253402300799999 /* the end of the year 9999 */
+
 void timetext_print(int64_t ms, char out[TIMETEXT_BYTES])
 {
 	time_t s = (time_t)(ms / 1000);
@@ -17,41 +19,64 @@ void timetext_print(int64_t ms, char out[TIMETEXT_BYTES])
 	snprintf(out + n, TIMETEXT_BYTES - n, ".%03dZ", (int)(ms % 1000));
 }
 
+/* Whether s begins as the pattern, in which 0 stands for any digit; letters'
+ * case apart. */
+static bool begins(const char *s, const char *pattern)
+{
+	for (; *pattern != '\0'; s++, pattern++)
+		if (*pattern == '0' ? !isdigit((unsigned char)*s)
+				    : toupper((unsigned char)*s) != *pattern)
+			return false;
+	return true;
+}
+
+/* Two digits as a number. */
+static int two(const char *s)
+{
+	return (s[0] - '0') * 10 + s[1] - '0';
+}
+
+/* From the end of the seconds on: a fraction, if there is one, and the zone. */
+static bool parse_tail(const char *s, int64_t *ms)
+{
+	int unit = 100, minutes;
+
+	if (begins(s, ".0"))
+		for (s++; isdigit((unsigned char)*s); s++, unit /= 10)
+			*ms += (*s - '0') * unit;
+	if (begins(s, "Z"))
+		return s[1] == '\0';
+	if ((*s != '+' && *s != '-') || !begins(s + 1, "00:00") ||
+	    s[6] != '\0' || two(s + 1) > 23 || two(s + 4) > 59)
+		return false;
+	minutes = two(s + 1) * 60 + two(s + 4);
+	*ms -= (int64_t)(*s == '-' ? -minutes : minutes) * 60000;
+	return true;
+}
+
 bool timetext_parse(const char *s, int64_t *ms)
 {
 	struct tm tm = { 0 };
-	int n = 0, y, mo, d, h, mi, sec, frac = 0;
 	char *end;
 
-	if (strlen(s) > 32 || s[strspn(s, "0123456789-:.TZ")] != '\0')
-		return false;
 	*ms = strtoll(s, &end, 10);
 	if (isdigit((unsigned char)*s) && *end == '\0' && strlen(s) <= 18)
 		return true;
-	if (sscanf(s, "%4d-%2d-%2dT%2d:%2d:%2d%n", &y, &mo, &d, &h, &mi, &sec,
-		   &n) != 6 ||
-	    mo < 1 || mo > 12 || d < 1 || d > 31 || h < 0 || h > 23 || mi < 0 ||
-	    mi > 59 || sec < 0 || sec > 60 || y < 1970)
+	if (!begins(s, "0000-00-00T00:00:00"))
 		return false;
-	s += n;
-	if (*s == '.') {
-		if (sscanf(s, ".%3d%n", &frac, &n) != 1 || frac < 0)
-			return false;
-		for (int digits = n - 1; digits < 3; digits++)
-			frac *= 10;
-		s += n;
-	}
-	if (strcmp(s, "Z") != 0)
+	tm.tm_year = two(s) * 100 + two(s + 2) - 1900;
+	tm.tm_mon = two(s + 5) - 1;
+	tm.tm_mday = two(s + 8);
+	if (tm.tm_mon < 0 || tm.tm_mon > 11 || tm.tm_mday < 1)
 		return false;
-	tm.tm_year = y - 1900;
-	tm.tm_mon = mo - 1;
-	tm.tm_mday = d;
 	timegm(&tm);
-	if (tm.tm_mday != d)
+	if (tm.tm_mday != two(s + 8))
 		return false; /* 31 February, say */
-	tm.tm_hour = h;
-	tm.tm_min = mi;
-	tm.tm_sec = sec;
-	*ms = (int64_t)timegm(&tm) * 1000 + frac;
-	return true;
+	tm.tm_hour = two(s + 11);
+	tm.tm_min = two(s + 14);
+	tm.tm_sec = two(s + 17);
+	if (tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
+		return false;
+	*ms = (int64_t)timegm(&tm) * 1000;
+	return parse_tail(s + 19, ms) && *ms >= 0 && *ms <= TIME_MAX_MS;
 }

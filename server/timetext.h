@@ -9,7 +9,7 @@
 
 /* Unix milliseconds, from year 1970 on, as text. */
 void timetext_print(int64_t ms, char out[TIMETEXT_BYTES]);
-/* Such a text, with or without a fraction, or whole Unix milliseconds. */
+/* A time after RFC 3339 up to the year 9999, or whole Unix milliseconds. */
 bool timetext_parse(const char *s, int64_t *ms);
 
 #endif

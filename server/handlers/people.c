@@ -104,7 +104,7 @@ void handle_people(struct request *r, unsigned slot)
 	if (st == ST_OK)
 		st = list_people(r, &l, list);
 	if (st == ST_OK) {
-		reply_json(
+		reply_kept(
 			r, 200,
 			json_pack("{s:o, s:o, s:I}", "people", list, "next",
 				  l.more ? json_string(l.after) : json_null(),

@@ -106,6 +106,9 @@ class Export(unittest.TestCase):
         j = self.d.get(f"/logs?after={ROWS - 2}&limit=3").json
         self.assertEqual(([x["log_id"] for x in j["logs"]], j["next"]), ([ROWS - 1, ROWS], None))
         self.assertEqual(self.d.get("/logs?after=1&before=5").status, 400)
+        last = 2 ** 63 - 1  # the limit that the refusal names is not one itself
+        self.assertEqual(self.d.get(f"/logs?before={last}").status, 200)
+        self.assertEqual(self.d.get(f"/logs?before={last + 1}").status, 400)
         self.assertEqual(self.d.get("/logs?after=-1").status, 400)
 
     def slow(self):

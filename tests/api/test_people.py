@@ -47,6 +47,45 @@ class People(unittest.TestCase):
         self.assertEqual([plain[k] for k in ("name", "groups", "valid_from", "valid_until", "card",
                                              "metadata")], ["", [], None, None, None, {}])
 
+    def test_times_are_those_of_rfc_3339(self):
+        self.send("POST", "/people", {"person_id": "p"})
+        for text, utc in (("2030-01-01T00:00:00+00:00", "2030-01-01T00:00:00.000Z"),
+                          ("2030-01-01t00:00:00.1239999z", "2030-01-01T00:00:00.123Z"),
+                          ("2030-01-01T00:30:00.5+05:30", "2029-12-31T19:00:00.500Z"),
+                          ("2029-12-31T23:00:00-01:15", "2030-01-01T00:15:00.000Z"),
+                          ("2016-12-31T23:59:60Z", "2017-01-01T00:00:00.000Z"),
+                          ("9999-12-31T23:59:59.999Z", "9999-12-31T23:59:59.999Z")):
+            r = self.send("PATCH", "/people/p", {"valid_until": text})
+            self.assertEqual((r.status, r.json.get("valid_until")), (200, utc), text)
+            for name in ("from", "to"):
+                self.assertEqual(self.d.get(f"/logs?{name}=" + urllib.parse.quote(text)).status, 200)
+        for text in ("2030-01-01T00:00:00", "2030-01-01T00:00:00+0100", "2030-01-01T00:00:00+24:00",
+                     "2030-01-01T00:00:00+01:60", "2030-01-01T00:00:00.Z", "2030-1-01T00:00:00Z",
+                     "2030-01-01T00:00:00Zx", "2030-01-01T00:00:00+01:00x", "2030-13-01T00:00:00Z",
+                     "2030-02-29T00:00:00Z", "2030-01-00T00:00:00Z", "2030-01-01T24:00:00Z",
+                     "2030-01-01T00:60:00Z", "2030-01-01T00:00:61Z", "9999-12-31T23:59:59-00:01",
+                     "1970-01-01T00:00:00+00:01", "2030-01-01 00:00:00Z", "-030-01-01T00:00:00Z", ""):
+            r = self.send("PATCH", "/people/p", {"valid_until": text})
+            self.assertEqual((r.status, r.json.get("code")), (400, "bad_request"), text)
+
+    def test_metadata_keeps_the_digits_of_its_numbers(self):
+        metadata = {"at": [48.1371544123, 11.5761242345], "small": 1.23456789012345e-9, "tenth": 0.1,
+                    "id": 2 ** 53 + 1}
+        for r in (self.send("POST", "/people", {"person_id": "p", "metadata": metadata}),
+                  self.send("PATCH", "/people/p", {"metadata": metadata}), self.d.get("/people/p")):
+            self.assertEqual(r.json["metadata"], metadata)
+            self.assertIn(b'"tenth":0.1,', r.body)
+        self.assertEqual(self.d.get("/people").json["people"], [r.json])
+
+    def test_a_name_has_no_control_character_of_any_kind(self):
+        for c in ("\n", "\t", "\x7f", "\x80", "\x9b", "\x9f"):
+            for r in (self.send("POST", "/people", {"person_id": "p", "name": f"a{c}b"}),
+                      self.d.get("/people?search=" + urllib.parse.quote(c))):
+                self.assertEqual((r.status, r.json["code"]), (400, "bad_request"), repr(c))
+        for i, name in enumerate(("\xa0Â¿", "\u202eאב", "👩\u200d👧")):
+            r = self.send("POST", "/people", {"person_id": f"p-{i}", "name": name})
+            self.assertEqual((r.status, r.json.get("name")), (201, name))
+
     def test_a_person_is_changed_only_as_it_was_read(self):
         made = self.send("POST", "/people", {"person_id": "p"})
         old = {**JSON, "If-Match": made.headers["ETag"]}
