@@ -161,10 +161,12 @@ enum status bulkplan_folder(struct bulk_plan *plan, const char *folder,
 
 		if (f->fts_info == FTS_D && (skip || f->fts_level > 1))
 			fts_set(fts, f, FTS_SKIP);
-		else if (f->fts_info == FTS_F && f->fts_level == 0)
+		else if (f->fts_level == 0 &&
+			 (f->fts_info == FTS_F || f->fts_info == FTS_SLNONE))
 			st = err_set(err, ST_BAD_CONFIG, "%.100s is no folder",
 				     folder);
-		else if (f->fts_info == FTS_F && !skip)
+		else if ((f->fts_info == FTS_F || f->fts_info == FTS_SLNONE) &&
+			 !skip) /* a link to nothing fails when it is read */
 			st = add_file(plan, f, err);
 		else if (f->fts_info == FTS_DNR || f->fts_info == FTS_ERR ||
 			 f->fts_info == FTS_NS)

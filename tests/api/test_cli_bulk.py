@@ -97,6 +97,15 @@ class Bulk(Case):
             done = self.enroll(d, "--from-folder", self.people, "--duplicate=allow")
             self.assertEqual(done.returncode, 0, done.stderr)
 
+    def test_a_link_to_nothing_is_a_picture_that_failed(self):
+        self.picture("biden.jpg", BIDEN)
+        (self.people / "gone.jpg").symlink_to(self.people / "nothing")
+        with Daemon(min_face_px=60) as d:
+            done = self.enroll(d, "--from-folder", self.people)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertEqual(self.results(), [("biden", "biden.jpg", "enrolled"),
+                                          ("gone", "gone.jpg", "io_error")])
+
     def test_csv_with_names_quotes_and_several_files(self):
         self.picture("a.jpg", OBAMA)
         self.picture("b, c.jpg", OBAMA2)
