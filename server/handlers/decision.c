@@ -14,6 +14,8 @@
 
 /* An answer that arrives later than this must not open a door any more. */
 #define EXPIRES_MS 10000
+/* Times that one picture is compared, while what it matches is erased. */
+#define MADE_MAX 3
 
 bool decision_is_deny(enum status st)
 {
@@ -166,20 +168,42 @@ void decision_erased(struct outcome *o)
 	json_array_clear(o->candidates);
 }
 
+static bool found_what_is_gone(struct request *r, const struct picture *p,
+			       struct outcome *o)
+{
+	o->at_ms = srv_wall_ms();
+	o->logged = decision_log(r, p, o, o->at_ms, &o->log_id);
+	return o->logged == ST_NO_SUCH_TEMPLATE ||
+	       (o->logged == ST_NO_SUCH_PERSON && o->candidates != NULL);
+}
+
+bool decision_outdated(struct request *r, const struct picture *p,
+		       struct outcome *o, enum status compared)
+{
+	bool gone = compared != ST_OK || found_what_is_gone(r, p, o);
+
+	if (gone && ++o->made < MADE_MAX) {
+		/* The store is changed before the gallery, under this lock. */
+		pthread_mutex_lock(&r->srv->enrol_lock);
+		pthread_mutex_unlock(&r->srv->enrol_lock);
+		decision_erased(o);
+		err_clear(&r->err);
+		return true;
+	}
+	if (gone) {
+		decision_erased(o);
+		(void)found_what_is_gone(r, p, o);
+	}
+	return false;
+}
+
 void decision_reply(struct request *r, const struct picture *p,
 		    struct outcome *o)
 {
 	const char *hint;
-	int64_t at_ms = srv_wall_ms(), id;
-	enum status st = decision_log(r, p, o, at_ms, &id);
 	json_t *j;
 
-	if (st == ST_NO_SUCH_TEMPLATE ||
-	    (st == ST_NO_SUCH_PERSON && o->candidates != NULL)) {
-		decision_erased(o);
-		st = decision_log(r, p, o, at_ms, &id);
-	}
-	if (st != ST_OK) {
+	if (o->logged != ST_OK) {
 		json_decref(o->candidates);
 		reply_problem(r, NULL);
 		return;
@@ -214,9 +238,10 @@ void decision_reply(struct request *r, const struct picture *p,
 	json_object_set_new(
 		j, "pool_peak_bytes",
 		json_integer((json_int_t)p->receipt.pool_peak_bytes));
-	json_object_set_new(j, "log_id", id ? json_integer(id) : json_null());
-	json_object_set_new(j, "at", jsonvalue_time(at_ms));
+	json_object_set_new(j, "log_id",
+			    o->log_id ? json_integer(o->log_id) : json_null());
+	json_object_set_new(j, "at", jsonvalue_time(o->at_ms));
 	json_object_set_new(j, "expires_at",
-			    jsonvalue_time(at_ms + EXPIRES_MS));
+			    jsonvalue_time(o->at_ms + EXPIRES_MS));
 	reply_json(r, 200, j);
 }

@@ -18,6 +18,9 @@ struct outcome {
 	int64_t template_id;		/* 0 for none */
 	int64_t match_us;		/* -1 for none */
 	json_t *candidates;		/* or NULL; taken */
+	unsigned made;			/* how often */
+	enum status logged;		/* of decision_log */
+	int64_t at_ms, log_id;		/* log_id is 0 for no row */
 };
 
 /* Reads the door_id parameter and the door's rules, if it has any, into *door.
@@ -46,8 +49,15 @@ enum status decision_log(struct request *r, const struct picture *p,
 			 const struct outcome *o, int64_t at_ms,
 			 int64_t *log_id) MUST_CHECK;
 
-/* Writes the row, then answers 200 with the decision, also when the store
- * takes no row; 404 when the person that was asked for is erased. */
+/* Writes the row of a comparison. True when what it found was erased meanwhile,
+ * as the row shows or ST_NO_SUCH_PERSON, the comparison's own status: the
+ * caller compares again, with whoever is enrolled now. After a few times it is
+ * a deny instead. */
+bool decision_outdated(struct request *r, const struct picture *p,
+		       struct outcome *o, enum status compared) MUST_CHECK;
+
+/* After decision_outdated: answers 200 with the decision, also when the store
+ * took no row; 404 when the person that was asked for is erased. */
 void decision_reply(struct request *r, const struct picture *p,
 		    struct outcome *o);
 

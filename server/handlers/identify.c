@@ -73,6 +73,7 @@ static enum status search(struct request *r, const struct picture *p,
 	size_t n = 0, compared = 0;
 	enum status st = rank(r, p, group, hits, top, &n, &compared);
 
+	o->score = NAN;
 	if (st != ST_OK)
 		return st;
 	decision_cut(r, o, decide_search_fmr(decision_target(r, o), compared));
@@ -125,24 +126,20 @@ void handle_identify(struct request *r, unsigned slot)
 	if (st == ST_OK)
 		st = picture_embed(r, slot, &p, DECIDE_PROBE);
 	o.why = st;
-	if (st == ST_OK || st == ST_LOW_QUALITY) {
-		o.candidates = json_array();
-		st = search(r, &p, st == ST_LOW_QUALITY, group, (size_t)top,
-			    &best, &o);
-	} else if (decision_is_deny(st)) {
-		o.candidates = json_array();
-		o.reason = status_code(st);
-		st = ST_OK;
-	}
-	/* A person deleted between search and look-up is nobody any more. */
-	if (st == ST_NO_SUCH_PERSON) {
-		decision_erased(&o);
-		st = ST_OK;
-	}
-	if (st != ST_OK) {
-		json_decref(o.candidates);
-		reply_problem(r, NULL);
-		return;
-	}
+	o.candidates = json_array();
+	do {
+		if (o.why == ST_OK || o.why == ST_LOW_QUALITY) {
+			st = search(r, &p, o.why == ST_LOW_QUALITY, group,
+				    (size_t)top, &best, &o);
+		} else if (decision_is_deny(o.why)) {
+			o.reason = status_code(o.why);
+			st = ST_OK;
+		}
+		if (st != ST_OK && st != ST_NO_SUCH_PERSON) {
+			json_decref(o.candidates);
+			reply_problem(r, NULL);
+			return;
+		}
+	} while (decision_outdated(r, &p, &o, st));
 	decision_reply(r, &p, &o);
 }

@@ -18,6 +18,7 @@ static void compare(struct request *r, const struct picture *p,
 	decision_cut(r, o, decision_target(r, o));
 	if (gallery_verify(engine_gallery(e), o->person->key, &p->template,
 			   &hit) != ST_OK) {
+		o->score = NAN;
 		o->decision = DECIDE_DENY;
 		o->reason = o->person->templates > 0 && o->person->usable == 0
 				    ? "other_model"
@@ -59,13 +60,15 @@ void handle_verify(struct request *r, unsigned slot)
 	o.person = &person;
 	st = picture_embed(r, slot, &p, DECIDE_PROBE);
 	o.why = st;
-	if (st == ST_OK || st == ST_LOW_QUALITY) {
-		compare(r, &p, st == ST_LOW_QUALITY, &o);
-	} else if (decision_is_deny(st)) {
-		o.reason = status_code(st);
-	} else {
-		reply_problem(r, NULL);
-		return;
-	}
+	do {
+		if (st == ST_OK || st == ST_LOW_QUALITY) {
+			compare(r, &p, st == ST_LOW_QUALITY, &o);
+		} else if (decision_is_deny(st)) {
+			o.reason = status_code(st);
+		} else {
+			reply_problem(r, NULL);
+			return;
+		}
+	} while (decision_outdated(r, &p, &o, ST_OK));
 	decision_reply(r, &p, &o);
 }

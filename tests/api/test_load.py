@@ -130,15 +130,15 @@ class Load(unittest.TestCase):
                        deepstack_kib=1024) as d:
             match, go = (os.path.join(folder, name) for name in ("match", "go"))
 
-            def erased_during(ask, erase):
-                """The answer to who was compared, but not answered, when he was erased."""
-                d.post("/enroll?person_id=p", picture)
+            def changed_during(ask, change):
+                """The answer to who was compared, but not answered, at the change."""
+                d.post("/enroll?person_id=p&mode=replace&duplicate=allow", picture)
                 with open(match, "w", encoding="ascii"):
                     pass
                 try:
                     answer = pool.submit(ask)
                     self.assertTrue(wait_for(lambda: not os.path.exists(match)))
-                    self.assertEqual(erase().status, 204)
+                    self.assertIn(change().status, (201, 204))
                 finally:
                     with open(go, "w", encoding="ascii"):
                         pass
@@ -158,21 +158,39 @@ class Load(unittest.TestCase):
                 return d.request("POST", "/v1/vision/face/recognize", body, headers)
 
             for erase in (person, template):
-                j = erased_during(lambda: d.post("/identify?top=2", picture), erase).json
+                j = changed_during(lambda: d.post("/identify?top=2", picture), erase).json
                 self.assertEqual((j["decision"], j["reason"], j["person_id"], j["template_id"],
-                                  j["candidates"]), ("deny", "below_threshold", None, None, []))
-                face, = erased_during(recognize, erase).json["predictions"]
+                                  j["candidates"], j["score"]),
+                                 ("deny", "no_templates", None, None, [], None))
+                face, = changed_during(recognize, erase).json["predictions"]
                 self.assertEqual((face["userid"], face["confidence"]), ("unknown", 0))
             self.assertEqual(d.get("/logs?person_id=p").json["logs"], [])
-            j = erased_during(lambda: d.post("/verify?person_id=p", picture), template).json
-            self.assertEqual((j["decision"], j["reason"], j["template_id"]),
-                             ("deny", "below_threshold", None))
-            r = erased_during(lambda: d.post("/verify?person_id=p", picture), person)
+            j = changed_during(lambda: d.post("/verify?person_id=p", picture), template).json
+            self.assertEqual((j["decision"], j["reason"], j["template_id"], j["score"]),
+                             ("deny", "no_templates", None, None))
+            r = changed_during(lambda: d.post("/verify?person_id=p", picture), person)
             self.assertEqual((r.status, r.json["code"]), (404, "no_such_person"))
             rows = d.get("/logs").json["logs"]
             self.assertEqual([(row["decision"], row["person_id"]) for row in rows],
                              [("deny", None)] * 5)
             self.assertNotIn(b'decision="allow"', d.get("/metrics").body)
+
+            # Who is still enrolled is compared with anew.
+            def replaced():
+                return d.post("/enroll?person_id=p&mode=replace&duplicate=allow",
+                              small_face("obama2.jpg"))
+
+            for ask in ("/identify?top=2", "/verify?person_id=p"):
+                j = changed_during(lambda: d.post(ask, picture), replaced).json
+                number, = (t["template_id"] for t in d.get("/people/p/templates").json["templates"])
+                self.assertEqual((j["decision"], j["person_id"], j["template_id"]),
+                                 ("allow", "p", number))
+                self.assertLess(j["score"], 0.99)
+            d.post("/enroll?person_id=q&duplicate=allow", small_face("obama2.jpg"))
+            for erase in (person, template):
+                j = changed_during(lambda: d.post("/identify", picture), erase).json
+                self.assertEqual((j["decision"], j["person_id"]), ("allow", "q"))
+                self.assertEqual([c["person_id"] for c in j["candidates"]], ["q"])
 
     def test_mixed_requests_leave_memory_and_descriptors_flat(self):
         total = 10000 if os.environ.get("SOAK") else 600
