@@ -111,7 +111,8 @@ static json_t *credential_json(const struct outcome *o)
 	uint64_t value;
 	char hex[17];
 
-	if (o->decision != DECIDE_ALLOW || o->door == NULL ||
+	if (o->decision != DECIDE_ALLOW || o->person == NULL ||
+	    o->door == NULL ||
 	    !credential_encode(o->door->credential, o->person->card.facility,
 			       o->person->card.number, &bits, &value))
 		return json_null();
