@@ -111,16 +111,16 @@ class Export(unittest.TestCase):
         self.assertEqual(self.d.get(f"/logs?before={last + 1}").status, 400)
         self.assertEqual(self.d.get("/logs?after=-1").status, 400)
 
-    def slow(self):
+    def slow(self, kernel_bytes):
         s = self.d.connect()
-        s.setsockopt(1, 8, 65536)  # SO_RCVBUF: little may lie in the kernel
+        s.setsockopt(1, 8, kernel_bytes)  # SO_RCVBUF: what may lie in the kernel
         s.sendall(b"GET /logs HTTP/1.1\r\nHost: localhost\r\nAccept: application/x-ndjson\r\n\r\n")
         s.recv(100)
         return s
 
     def test_exports_that_are_not_read_hold_no_worker_and_end(self):
         for _ in range(5):  # a machine that stalls may let them end before the third is asked for
-            held = [self.slow(), self.slow()]
+            held = [self.slow(4096), self.slow(4096)]
             for s in held:
                 self.addCleanup(s.close)
             r = self.get("", CSV)
@@ -136,7 +136,7 @@ class Export(unittest.TestCase):
             self.assertLess(len(read_all(s)), whole)
 
     def read_slowly(self):
-        with self.slow() as s:
+        with self.slow(65536) as s:
             got = b""
             until = time.monotonic() + 3  # twice the time of a request
             while time.monotonic() < until:
