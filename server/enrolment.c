@@ -139,10 +139,11 @@ enum status enrolment_forget(struct request *r, const char *person_id)
 	enum status st = ST_OK;
 
 	pthread_mutex_lock(&srv->enrol_lock);
-	if (r->if_match[0] != '\0')
+	if (r->if_match[0] != '\0') {
 		st = db_person_get(srv->db, person_id, &p, &r->err);
-	if (r->if_match[0] != '\0' && st == ST_OK)
-		st = reply_unchanged(r, persondoc_json(&p));
+		if (st == ST_OK)
+			st = reply_unchanged(r, persondoc_json(&p));
+	}
 	if (st == ST_OK)
 		st = db_person_delete(srv->db, person_id, &by, &key, &r->err);
 	if (st == ST_OK)

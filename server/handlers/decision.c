@@ -181,21 +181,18 @@ static bool found_what_is_gone(struct request *r, const struct picture *p,
 bool decision_outdated(struct request *r, const struct picture *p,
 		       struct outcome *o, enum status compared)
 {
-	bool gone = compared != ST_OK || found_what_is_gone(r, p, o);
-
-	if (gone && ++o->made < MADE_MAX) {
-		/* The store is changed before the gallery, under this lock. */
-		pthread_mutex_lock(&r->srv->enrol_lock);
-		pthread_mutex_unlock(&r->srv->enrol_lock);
-		decision_erased(o);
-		err_clear(&r->err);
-		return true;
-	}
-	if (gone) {
-		decision_erased(o);
+	if (compared == ST_OK && !found_what_is_gone(r, p, o))
+		return false;
+	decision_erased(o);
+	if (++o->made == MADE_MAX) {
 		(void)found_what_is_gone(r, p, o);
+		return false;
 	}
-	return false;
+	/* The store is changed before the gallery, under this lock. */
+	pthread_mutex_lock(&r->srv->enrol_lock);
+	pthread_mutex_unlock(&r->srv->enrol_lock);
+	err_clear(&r->err);
+	return true;
 }
 
 void decision_reply(struct request *r, const struct picture *p,
