@@ -158,15 +158,15 @@ enum status bulkplan_folder(struct bulk_plan *plan, const char *folder,
 	while (st == ST_OK && (f = fts_read(fts)) != NULL) {
 		/* Hidden files are no pictures; folders go one level deep. */
 		bool skip = f->fts_level > 0 && f->fts_name[0] == '.';
+		/* A link to nothing fails when it is read. */
+		bool file = f->fts_info == FTS_F || f->fts_info == FTS_SLNONE;
 
 		if (f->fts_info == FTS_D && (skip || f->fts_level > 1))
 			fts_set(fts, f, FTS_SKIP);
-		else if (f->fts_level == 0 &&
-			 (f->fts_info == FTS_F || f->fts_info == FTS_SLNONE))
+		else if (file && f->fts_level == 0)
 			st = err_set(err, ST_BAD_CONFIG, "%.100s is no folder",
 				     folder);
-		else if ((f->fts_info == FTS_F || f->fts_info == FTS_SLNONE) &&
-			 !skip) /* a link to nothing fails when it is read */
+		else if (file && !skip)
 			st = add_file(plan, f, err);
 		else if (f->fts_info == FTS_DNR || f->fts_info == FTS_ERR ||
 			 f->fts_info == FTS_NS)
