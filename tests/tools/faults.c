@@ -138,8 +138,14 @@ ssize_t pwrite64(int fd, const void *buf, size_t n, off64_t at)
 }
 
 /* Devices are on no disk; a program built for coverage leaves its counts. */
-static int open_there(const char *path, int flags, mode_t mode)
+int open(const char *path, int flags, ...)
 {
+	va_list rest;
+	mode_t mode;
+
+	va_start(rest, flags);
+	mode = (flags & O_CREAT) ? va_arg(rest, mode_t) : 0;
+	va_end(rest);
 	if ((flags & (O_WRONLY | O_RDWR | O_CREAT)) &&
 	    strncmp(path, "/dev/", 5) != 0 && strstr(path, ".gcda") == NULL &&
 	    there("readonly")) {
@@ -149,27 +155,7 @@ static int open_there(const char *path, int flags, mode_t mode)
 	return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }
 
-int open(const char *path, int flags, ...)
-{
-	va_list rest;
-	mode_t mode;
-
-	va_start(rest, flags);
-	mode = (flags & O_CREAT) ? va_arg(rest, mode_t) : 0;
-	va_end(rest);
-	return open_there(path, flags, mode);
-}
-
-int open64(const char *path, int flags, ...)
-{
-	va_list rest;
-	mode_t mode;
-
-	va_start(rest, flags);
-	mode = (flags & O_CREAT) ? va_arg(rest, mode_t) : 0;
-	va_end(rest);
-	return open_there(path, flags, mode);
-}
+int open64(const char *path, int flags, ...) __attribute__((alias("open")));
 
 int statvfs64(const char *path, struct statvfs64 *info)
 {
